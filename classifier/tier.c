@@ -1,0 +1,15 @@
+/* Tiers of scoring, by cost. */
+#include "weir_classifier.h"
+
+const char *score_tier_name(enum score_tier tier)
+{
+    switch (tier) {
+    case TIER_RULES:
+        return "rules";
+    case TIER_FEATURES:
+        return "features";
+    case TIER_ENCODER:
+        return "encoder";
+    }
+    return "rules";
+}

@@ -1,0 +1,60 @@
+/* weir_classifier: scores a query before anything is spent on it: P(the local model answers well), P(a remote one does), what
+ * escalating would gain, the domain, and whether the query is out of scope. Lexical features are the cheap tier; the
+ * encoder's embedding feeds a trained head where they are unsure.
+ *
+ * A struct head is immutable once opened. A struct scorer may be used by several threads; encoder passes serialise on the
+ * encoder's own lock. */
+#ifndef WEIR_CLASSIFIER_H
+#define WEIR_CLASSIFIER_H
+
+#include "weir_runtime.h"
+
+/* ------------------------------------------------------------------ heads */
+
+struct head; /* Trained weights on top of features and embedding, with calibration and domain names: one small file. */
+
+int head_open(struct head **out, const char *path, struct error *err) WEIR_CHECKED;
+void head_close(struct head *head);
+const char *head_id(const struct head *head); /* "name@first 12 digits of the file's SHA-256": goes into each decision. */
+
+/* ------------------------------------------------------------------ scoring */
+
+struct scorer;
+/* head and encoder are borrowed for the scorer's life. encoder may be NULL: features only. */
+int scorer_new(struct scorer **out, const struct head *head, struct model *encoder, struct error *err) WEIR_CHECKED;
+void scorer_free(struct scorer *scorer);
+
+enum score_tier { TIER_RULES, TIER_FEATURES, TIER_ENCODER };
+const char *score_tier_name(enum score_tier tier); /* "rules", "features", "encoder" */
+
+struct score {
+    float p_local;      /* Calibrated. */
+    float p_remote;
+    float gain;         /* What escalating is expected to add: the number routed on. */
+    const char *domain; /* Likeliest in-scope name. Lives with the head. */
+    float domain_p;
+    float oos;          /* Probability of being out of scope. */
+    enum score_tier tier;
+    int64_t us;         /* Time spent. */
+    const float *embedding; /* n_embd floats in the arena given, NULL when the encoder did not run. */
+    int n_embd;
+};
+
+/* Scores an OpenAI message list: the last human turn with what it leans on. Needs no network and always ends. */
+int scorer_score_messages(struct scorer *scorer, const json_t *messages, struct arena *arena, struct score *out, struct error *err) WEIR_CHECKED;
+int scorer_score_text(struct scorer *scorer, str text, struct arena *arena, struct score *out, struct error *err) WEIR_CHECKED;
+json_t *score_json(const struct score *score); /* As `weir score` prints it. New reference. */
+
+/* ------------------------------------------------------------------ training and evaluation */
+
+struct train_options {
+    const char *name;  /* Of the head; NULL: "head". */
+    uint64_t seed;
+    bool quiet;        /* No progress on stderr. */
+};
+/* Lines {"text", and any of "label", "scores", "domain"} in a file to a head file. Reproducible from the seed. */
+int head_train(const char *data_path, const char *out_path, struct model *encoder, const struct train_options *options, struct error *err) WEIR_CHECKED;
+/* Metrics of a head on such lines. New reference. */
+int head_evaluate(const struct head *head, struct model *encoder, const char *data_path, json_t **out, struct error *err) WEIR_CHECKED;
+
+#endif

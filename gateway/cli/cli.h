@@ -1,0 +1,47 @@
+/* Command line: the table of verbs, and what the batch verbs share. A verb is one file verb_<name>.c with one function. */
+#ifndef WEIR_CLI_CLI_H
+#define WEIR_CLI_CLI_H
+
+#include "weir_base.h"
+
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+struct verb {
+    const char *name;
+    const char *summary; /* One line for `weir --help`. */
+    const char *help;    /* The whole page of `weir <verb> --help`, ending in a newline. */
+    int (*run)(int argc, char **argv); /* argv[0] is the verb; returns an exit code. */
+};
+
+/* Long options of a verb, parsed by cli_parse: a flag (value NULL), a string, or an integer. */
+struct cli_option {
+    const char *name;     /* "--model" without the dashes. */
+    bool *flag;           /* One of the three is set. */
+    const char **text;
+    int64_t *number;
+    bool required;
+    double *real;
+};
+/* Parses argv[1…] by the options (ended by a zero name). `--help` prints the verb's page and returns 1. Positional arguments
+ * are moved to the front of argv[1…]; *n_positional gets their count (NULL: none are taken). 0 on success; on bad usage prints
+ * what is wrong with the nearest known option to stderr and returns WEIR_E_INVALID. */
+int cli_parse(const struct verb *verb, int argc, char **argv, const struct cli_option *options, int *n_positional) WEIR_CHECKED;
+
+/* One JSON Lines answer: the verb fills `out` with one object's text without its newline. Returns 0, or a status with err. */
+typedef int jsonl_fn(void *user, const json_t *line, struct buffer *out, struct error *err);
+/* Reads JSON objects, one a line, from path (NULL or "-": standard input), calls fn for each and prints its answers to
+ * standard output in order. The first bad line ends it with a message naming the line and EXIT_FAILED; with keep_going it
+ * gives {"id", "error"} instead, and the exit code at the end is EXIT_FAILED. */
+int jsonl_run(const char *path, bool keep_going, jsonl_fn *fn, void *user);
+/* Starts an answer: `{` and the line's "id" where it has one, so that members follow as `,"name":…` or first. */
+void jsonl_begin(const json_t *line, struct buffer *out);
+/* Appends `,"name":` (without the comma right after the brace). */
+void jsonl_name(struct buffer *out, const char *name);
+/* Appends a float so that it reads back the same. */
+void jsonl_float(struct buffer *out, float value);
+/* Required integer array member → ids; out is cleared first. */
+int jsonl_ids(const json_t *line, const char *name, int32_t **out, size_t *n, struct error *err) WEIR_CHECKED;
+/* Prints "weir <verb>: where: text" to stderr; returns EXIT_FAILED. */
+int cli_fail(const char *verb, const struct error *err);
+
+#endif

@@ -1,0 +1,41 @@
+/* Decoder: a causal transformer over a KV cache, for a batch of rows that may belong to different sequences.
+ *
+ * decoder_open reads hyperparameters and weights from a model file into linears and norms (one architecture is one file
+ * in this folder: names, shapes and what differs); decoder_forward runs them. */
+#ifndef WEIR_DECODER_DECODER_H
+#define WEIR_DECODER_DECODER_H
+
+#include "kernels/kv.h"
+#include "kernels/linear.h"
+#include "weir_runtime.h"
+
+#include <stdatomic.h>
+
+struct decoder;
+struct model_file; /* model/model_file.h: GGUF or Hugging Face directory behind one face. */
+
+/* file is borrowed for the decoder's life. */
+int decoder_open(struct decoder **out, const struct model_file *file, const struct model_options *options,
+                 struct error *err) WEIR_CHECKED;
+void decoder_close(struct decoder *decoder);
+void decoder_describe(const struct decoder *decoder, struct model_info *info); /* Fills what it knows. */
+const struct kv_shape *decoder_kv_shape(const struct decoder *decoder);
+
+/* One step. Rows of one sequence are consecutive and in rising positions, starting at that sequence's kv_length; kv_reserve
+ * has been called; on success the caller trims each kv to its new length. */
+struct batch {
+    int n_rows;                /* At most DECODER_MAX_ROWS. */
+    const int32_t *tokens;
+    const int32_t *positions;
+    struct kv *const *kv;      /* One a row. */
+    const bool *want;          /* Rows whose logits are wanted. */
+    const _Atomic bool *cancel; /* Looked at between layers; may be NULL. */
+};
+enum { DECODER_MAX_ROWS = 512 };
+
+/* logits: one row of n_vocab floats for each wanted row, in order. hidden (may be NULL): n_rows × n_embd after the final
+ * norm. WEIR_E_CANCELLED leaves the caches at their old lengths. */
+int decoder_forward(struct decoder *decoder, struct pool *pool, const struct batch *batch, float *logits, float *hidden,
+                    struct error *err) WEIR_CHECKED;
+
+#endif

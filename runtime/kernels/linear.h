@@ -1,0 +1,34 @@
+/* Linear: y = x Wᵀ (+ b), the one place where weights meet activations. W is a tensor's rows in any format; a linear keeps
+ * either the mapped rows (exact) or a repacked copy for this CPU's dot-product instructions (fast), never both.
+ *
+ * Every output element is the sum of its block products in one fixed order, whatever the number of rows and threads:
+ * answers don't depend on the batch. */
+#ifndef WEIR_KERNELS_LINEAR_H
+#define WEIR_KERNELS_LINEAR_H
+
+#include "kernels/tensor.h"
+#include "weir_runtime.h"
+
+struct linear;
+
+/* n_out × n_in from w (2-dimensional, or slice `expert` of a 3-dimensional one). bias (n_out floats, borrowed for life) may
+ * be NULL; scale multiplies W x before the bias (1 as a rule). */
+int linear_new(struct linear **out, const struct tensor *w, int expert, const float *bias, float scale,
+               enum precision precision, struct error *err) WEIR_CHECKED;
+/* The same from f32 rows the caller computed (merged adapters, unpacked GPTQ/AWQ): copied or packed, then not needed. */
+int linear_new_f32(struct linear **out, const float *w, int n_out, int n_in, const float *bias, enum precision precision,
+                   struct error *err) WEIR_CHECKED;
+void linear_free(struct linear *linear);
+int linear_n_in(const struct linear *linear);
+int linear_n_out(const struct linear *linear);
+size_t linear_bytes(const struct linear *linear); /* Of weights held. */
+
+/* x: n_rows × n_in (row stride n_in), y: n_rows × n_out. pool may be NULL. No allocation in steady state: scratch is kept
+ * with the calling thread. */
+void linear_apply(const struct linear *linear, struct pool *pool, const float *x, int n_rows, float *y);
+/* Several matrices on the same x (q, k, v; gate, up): activations are prepared once. y[i] is n_rows × n_out of i. */
+void linear_apply_many(const struct linear *const *linears, int n_linears, struct pool *pool, const float *x, int n_rows, float *const *y);
+/* Row `id` of W as f32: the embedding look-up of a tied matrix. */
+void linear_row(const struct linear *linear, int64_t id, float *out);
+
+#endif

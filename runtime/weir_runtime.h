@@ -1,0 +1,263 @@
+/* weir_runtime: the on-device transformer. Opens model files (GGUF, or a Hugging Face directory), turns text into ids and
+ * back, renders chat templates, runs decoders and encoders, and serves many generating sessions at a time.
+ *
+ * Threads: a struct model, tokenizer or chat_template is immutable once opened and may be used by any number of threads;
+ * functions that run a forward pass on a model outside an engine (model_logits, model_embed, model_classify) serialise on
+ * the model's own lock. A struct engine is thread-safe; a struct session belongs to the one thread that submitted it. */
+#ifndef WEIR_RUNTIME_H
+#define WEIR_RUNTIME_H
+
+#include "weir_base.h"
+
+/* ------------------------------------------------------------------ models */
+
+enum precision {
+    PRECISION_FAST = 0, /* Whatever kernels are fastest within the stated error budgets. */
+    PRECISION_EXACT,    /* f32 arithmetic on the file's own weights, f32 KV cache. */
+};
+
+enum kv_type { KV_DEFAULT = 0, KV_F32, KV_F16, KV_Q8_0 }; /* Default: F32 when exact, F16 when fast. */
+
+struct model_options {
+    enum precision precision;
+    int n_threads;            /* 0: one per core. */
+    const char *adapter;      /* LoRA adapter (GGUF file or PEFT directory), NULL: none. */
+    enum kv_type kv_type;
+    size_t kv_budget_bytes;   /* Memory for all KV pages of an engine; 0: a quarter of the machine's, at most 2 GiB. */
+    bool vocabulary_only;     /* Tokenizer and template, no weights: for tokenizing. */
+};
+
+enum model_kind { MODEL_DECODER, MODEL_ENCODER, MODEL_VOCABULARY };
+
+struct model_info {
+    enum model_kind kind;
+    const char *path;         /* As opened. */
+    const char *name;         /* The file's own name for it, or the last part of the path. */
+    const char *architecture; /* GGUF's word: "llama", "gemma3", "bert", … */
+    int n_vocab;
+    int n_layers;
+    int n_embd;               /* Width; of an encoder also the embedding's length. */
+    int n_context;            /* Positions it can take (trained, with RoPE scaling as the file sets it). */
+    int64_t n_parameters;
+    size_t weight_bytes;      /* Held in memory for weights: mapped, or repacked, whichever is used. */
+    int n_labels;             /* Of a classification head; 0: none. */
+    const char *const *labels; /* n_labels names, "LABEL_0" … where the file has none. */
+    bool labels_per_token;
+    bool has_tokenizer;
+    bool has_chat_template;
+};
+
+struct model;
+
+/* Opens a GGUF file (v2, v3, split files by their first part) or a Hugging Face directory. Every offset, count and size in
+ * it is checked before use; errors name the file and the tensor, key or byte. */
+int model_open(struct model **out, const char *path, const struct model_options *options, struct error *err) WEIR_CHECKED;
+void model_close(struct model *model); /* NULL is fine. No session or engine may still use it. */
+const struct model_info *model_info_peek(const struct model *model);
+
+/* ------------------------------------------------------------------ tokens */
+
+/* A growing list of token ids. Zero is an empty list. */
+struct ids {
+    int32_t *data;
+    size_t n;
+    size_t capacity;
+};
+int ids_append(struct ids *ids, int32_t id) WEIR_CHECKED;
+void ids_release(struct ids *ids);
+
+struct tokenizer;
+const struct tokenizer *model_tokenizer_peek(const struct model *model); /* NULL: the model has none. */
+
+enum {
+    TOKENIZE_BARE = 1,    /* No BOS/EOS or [CLS]/[SEP], whatever the file says. */
+    TOKENIZE_SPECIAL = 2, /* Text spelled like a special token becomes it. Never set for text from outside. */
+};
+
+/* Appends the ids of UTF-8 text (invalid bytes are taken as the vocabulary's byte fallback or unknown token has them). */
+int tokenizer_encode(const struct tokenizer *tokenizer, str text, unsigned flags, struct ids *out, struct error *err) WEIR_CHECKED;
+/* [CLS] a [SEP] b [SEP] and the like, as the file's post-processor says, with the type of each token into types (may be
+ * NULL; same length as out). Truncated to max_tokens, longest first; 0: no limit. */
+int tokenizer_encode_pair(const struct tokenizer *tokenizer, str a, str b, size_t max_tokens, struct ids *out,
+                          struct ids *types, struct error *err) WEIR_CHECKED;
+/* Appends the text of ids. keep_special: special tokens appear as their text, otherwise as nothing. */
+int tokenizer_decode(const struct tokenizer *tokenizer, const int32_t *ids, size_t n, bool keep_special, struct buffer *out) WEIR_CHECKED;
+int tokenizer_size(const struct tokenizer *tokenizer);
+/* Ids with a role, -1 where the file has none. */
+int32_t tokenizer_bos(const struct tokenizer *tokenizer);
+int32_t tokenizer_eos(const struct tokenizer *tokenizer);
+/* Does the id end an answer (EOS, end of turn, and what the file lists)? */
+bool tokenizer_is_end(const struct tokenizer *tokenizer, int32_t id);
+bool tokenizer_is_special(const struct tokenizer *tokenizer, int32_t id);
+/* The text of one special token ("<|im_start|>") to its id, -1 when there is none. */
+int32_t tokenizer_special_id(const struct tokenizer *tokenizer, str text);
+
+/* Streaming detokenizer: gives out only whole UTF-8 sequences. Caller's storage. */
+struct detokenizer {
+    const struct tokenizer *tokenizer;
+    char held[16]; /* Bytes of a sequence still incomplete. */
+    int n_held;
+    bool started;  /* SentencePiece drops the first token's leading blank. */
+};
+void detokenizer_init(struct detokenizer *detokenizer, const struct tokenizer *tokenizer);
+/* Appends the text that `id` completes; with id -1 flushes what is held as U+FFFD. */
+int detokenizer_push(struct detokenizer *detokenizer, int32_t id, struct buffer *out) WEIR_CHECKED;
+
+/* ------------------------------------------------------------------ chat templates */
+
+struct chat_template;
+
+/* Bounds of one rendering. Zero fields mean the defaults in brackets. */
+struct template_limits {
+    size_t max_steps;        /* Statements and expressions evaluated [10 M]. */
+    size_t max_output_bytes; /* [16 MiB] */
+    size_t max_memory_bytes; /* Of all values alive [256 MiB]. */
+    int max_depth;           /* Nesting of expressions, blocks, macro calls, values [200]. */
+    int64_t now_unix;        /* What strftime_now shows; 0: the clock. */
+};
+
+enum template_failure { TEMPLATE_NO_FAILURE, TEMPLATE_RAISED, TEMPLATE_FAILED, TEMPLATE_SYNTAX, TEMPLATE_LIMIT };
+
+/* Compiles Jinja2 source (trim_blocks, lstrip_blocks, loopcontrols, generation), as transformers does. A syntax error is
+ * WEIR_E_INVALID with the line. */
+int template_compile(struct chat_template **out, str source, struct error *err) WEIR_CHECKED;
+void template_free(struct chat_template *template);
+/* Appends the text for a context object (its members are the template's variables). On failure nothing is appended,
+ * *failure says which kind and err has the message (of raise_exception: its text alone, where is empty). Thread-safe. */
+int template_render(const struct chat_template *template, const json_t *context, const struct template_limits *limits,
+                    struct buffer *out, enum template_failure *failure, struct error *err) WEIR_CHECKED;
+/* The model's own template, NULL when it has none. */
+const struct chat_template *model_template_peek(const struct model *model);
+/* Renders an OpenAI message list with the model's template and the generation prompt into ids: text between the
+ * template's own special tokens never becomes a special token. tools may be NULL. */
+int model_chat_ids(const struct model *model, const json_t *messages, const json_t *tools, struct ids *out, struct error *err) WEIR_CHECKED;
+
+/* ------------------------------------------------------------------ one forward pass */
+
+/* Calls row(user, position, logits) for each position of a causal pass over ids from an empty cache, in order; logits has
+ * n_vocab floats, valid during the call. A negative return of row stops with it. */
+typedef int logits_fn(void *user, size_t position, const float *logits);
+int model_logits(struct model *model, const int32_t *ids, size_t n, logits_fn *row, void *user, struct error *err) WEIR_CHECKED;
+
+/* One text for an encoder: n ids, token types or NULL (all 0). */
+struct encoder_input {
+    const int32_t *ids;
+    const int32_t *types;
+    size_t n;
+};
+/* Sentence embeddings, pooled and normalised as the directory says (mean and L2 where it is silent): out has n_inputs ×
+ * n_embd floats. Inputs need no padding and are batched inside. */
+int model_embed(struct model *model, const struct encoder_input *inputs, size_t n_inputs, float *out, struct error *err) WEIR_CHECKED;
+/* Every position's last hidden state: out has n × n_embd floats. */
+int model_hidden(struct model *model, const struct encoder_input *input, float *out, struct error *err) WEIR_CHECKED;
+/* Logits of the classification head: n_labels floats, or n × n_labels when labels_per_token. */
+int model_classify(struct model *model, const struct encoder_input *input, float *out, struct error *err) WEIR_CHECKED;
+
+/* ------------------------------------------------------------------ engine: many sessions on one model */
+
+enum { SAMPLING_MAX_STOPS = 16, SAMPLING_MAX_TOP_LOGPROBS = 20, SAMPLING_MAX_BIAS = 300 };
+
+struct logit_bias {
+    int32_t id;
+    float bias;
+};
+
+/* Zero value: greedy, 16 tokens. */
+struct sampling {
+    float temperature;        /* 0: greedy. */
+    int top_k;                /* 0: off. */
+    float top_p;              /* 0 or 1: off. */
+    float min_p;              /* 0: off. */
+    float repetition_penalty; /* 0 or 1: off; over the last 256 tokens, prompt included (CTRL, Keskar et al. 2019). */
+    float presence_penalty;   /* OpenAI's, over generated tokens. */
+    float frequency_penalty;
+    bool seeded;              /* seed is meant; otherwise the operating system draws one. */
+    uint64_t seed;
+    int max_tokens;           /* 0: 16; negative: as far as the context goes. */
+    bool ignore_end;          /* Goes on past end tokens (benchmarks, fixtures). */
+    int n_top_logprobs;       /* Alternatives reported a token, at most 20. */
+    bool logprobs;
+    const struct logit_bias *bias; /* Copied. */
+    size_t n_bias;
+    const str *stops;         /* Copied. The text ends before the first of them. */
+    size_t n_stops;
+};
+
+struct token_logprob {
+    int32_t id;
+    float logprob; /* Natural logarithm, of the distribution before temperature and truncation. */
+};
+
+enum finish_reason { FINISH_NONE = 0, FINISH_STOP, FINISH_LENGTH, FINISH_CANCELLED, FINISH_ERROR };
+
+struct usage {
+    int prompt_tokens;
+    int cached_tokens;     /* Of the prompt, found in the prefix cache. */
+    int completion_tokens; /* The end token included. */
+};
+
+/* What a session yields. Pointers are valid until the next session_next or session_free. */
+struct session_event {
+    enum { SESSION_TOKEN, SESSION_END } kind;
+    /* SESSION_TOKEN: text that became certain (whole UTF-8, no part of a stop string), possibly of several tokens, possibly
+     * empty when logprobs are asked for; tokens: those it is made of. */
+    str text;
+    const int32_t *tokens;
+    const struct token_logprob *logprobs; /* n_tokens chosen ones, NULL unless asked. */
+    const struct token_logprob *top;      /* n_tokens × n_top, sorted, NULL unless asked. */
+    int n_tokens;
+    int n_top;
+    /* SESSION_END */
+    enum finish_reason reason;
+    struct usage usage;
+    const struct error *error; /* FINISH_ERROR only. */
+};
+
+struct engine;
+struct session;
+
+struct engine_options {
+    int max_sessions;      /* Decoding side by side [64]. */
+    int max_waiting;       /* Submitted beyond that [256]; then WEIR_E_FULL. */
+    int step_prompt_tokens; /* Prompt tokens computed in one step beside the decoding sessions [64]. */
+};
+
+/* Starts the engine's thread on a decoder. The model outlives it. */
+int engine_start(struct engine **out, struct model *model, const struct engine_options *options, struct error *err) WEIR_CHECKED;
+/* Cancels what runs, joins the thread, frees. Sessions must have been freed. */
+void engine_stop(struct engine *engine);
+
+/* Called from the engine's thread when session_next would have something new: must only wake the owner. */
+typedef void session_notify_fn(void *user);
+
+/* Queues a generation. prompt and sampling are copied. Errors: WEIR_E_LIMIT (prompt past the context, with both counts in
+ * err), WEIR_E_INVALID (a token id or sampling value out of range, by name), WEIR_E_FULL, WEIR_E_STATE. */
+int engine_submit(struct engine *engine, const int32_t *prompt, size_t n_prompt, const struct sampling *sampling,
+                  session_notify_fn *notify, void *user, struct session **out, struct error *err) WEIR_CHECKED;
+/* 1 and *event, or 0 when nothing is there yet. After SESSION_END always 0. A reader that stays away pauses only its own
+ * session, once 64 tokens wait. */
+int session_next(struct session *session, struct session_event *event);
+/* As session_next, but waits up to timeout_us (negative: for ever). For threads that own nothing else. */
+int session_wait(struct session *session, struct session_event *event, int64_t timeout_us);
+/* Stops the work within one step; SESSION_END with FINISH_CANCELLED follows. From any thread. */
+void session_cancel(struct session *session);
+void session_free(struct session *session); /* Cancels if it runs. */
+
+struct engine_stats {
+    int n_running;
+    int n_waiting;
+    int64_t n_steps;
+    int64_t n_prompt_tokens;
+    int64_t n_cached_tokens;
+    int64_t n_generated_tokens;
+    size_t kv_used_bytes;
+    size_t kv_budget_bytes;
+};
+void engine_stats(struct engine *engine, struct engine_stats *out);
+
+/* ------------------------------------------------------------------ the machine */
+
+/* What the kernels use on this CPU: "scalar", "avx2", "avx512-vnni", "neon". WEIR_KERNELS=scalar|avx2 forbids the faster. */
+const char *runtime_kernels(void);
+
+#endif
