@@ -43,6 +43,8 @@ size_t tensor_type_bytes(enum tensor_type type);
 const char *tensor_type_name(enum tensor_type type); /* "Q4_1" */
 /* Bytes of a row of n elements, or 0 when n is no multiple of the block. */
 size_t tensor_row_bytes(enum tensor_type type, int64_t n);
+/* Can dequantize_row read it: a float or a packed format, no integers. */
+bool tensor_type_is_weight(enum tensor_type type);
 /* n elements (a multiple of the block) from packed blocks to f32: the exact meaning of the format. */
 void dequantize_row(enum tensor_type type, const void *blocks, float *out, int64_t n);
 /* f32 to packed blocks, bit-exact with llama.cpp's reference for F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0. importance may be

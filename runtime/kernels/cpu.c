@@ -1,0 +1,50 @@
+/* CPU features, asked once. AVX2 means AVX2 with FMA, F16C and BMI2; VNNI means AVX-512 F, BW, VL, DQ and VNNI besides.
+ * Any thread may ask; the answer is one atomic integer. */
+#include "kernels/cpu.h"
+#include "weir_runtime.h"
+
+#include <stdatomic.h>
+
+static _Atomic int level_in_use = -1;
+
+static enum cpu_level level_of_cpu(void)
+{
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") || !__builtin_cpu_supports("f16c") ||
+        !__builtin_cpu_supports("bmi2"))
+        return CPU_SCALAR;
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vnni"))
+        return CPU_VNNI;
+    return CPU_AVX2;
+#else
+    return CPU_SCALAR;
+#endif
+}
+
+enum cpu_level cpu_level_set(enum cpu_level level)
+{
+    enum cpu_level best = level_of_cpu();
+    atomic_store(&level_in_use, level < best ? level : best);
+    return cpu_level();
+}
+
+enum cpu_level cpu_level(void)
+{
+    int level = atomic_load_explicit(&level_in_use, memory_order_relaxed);
+    if (level >= 0)
+        return (enum cpu_level)level;
+    const char *wish = getenv("WEIR_KERNELS");
+    if (wish != NULL && strcmp(wish, "scalar") == 0)
+        return cpu_level_set(CPU_SCALAR);
+    if (wish != NULL && strcmp(wish, "avx2") == 0)
+        return cpu_level_set(CPU_AVX2);
+    return cpu_level_set(CPU_VNNI);
+}
+
+const char *runtime_kernels(void)
+{
+    static const char *const names[] = {"scalar", "avx2", "avx512-vnni"};
+    return names[cpu_level()];
+}

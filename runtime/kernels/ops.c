@@ -1,0 +1,92 @@
+/* The scalar forms of the arithmetic between matrices. */
+#include "kernels/ops.h"
+
+#include <math.h>
+
+void rms_norm(const float *x, const float *w, float w_offset, float eps, int n, float *y)
+{
+    double sum = 0;
+    for (int i = 0; i < n; i++)
+        sum += (double)x[i] * (double)x[i];
+    float scale = 1.0f / sqrtf((float)(sum / n) + eps);
+    for (int i = 0; i < n; i++)
+        y[i] = x[i] * scale * (w == NULL ? 1.0f : w[i] + w_offset);
+}
+
+void layer_norm(const float *x, const float *w, const float *b, float eps, int n, float *y)
+{
+    double sum = 0, squares = 0;
+    for (int i = 0; i < n; i++)
+        sum += (double)x[i];
+    float mean = (float)(sum / n);
+    for (int i = 0; i < n; i++)
+        squares += (double)(x[i] - mean) * (double)(x[i] - mean);
+    float scale = 1.0f / sqrtf((float)(squares / n) + eps);
+    for (int i = 0; i < n; i++)
+        y[i] = (x[i] - mean) * scale * (w == NULL ? 1.0f : w[i]) + (b == NULL ? 0.0f : b[i]);
+}
+
+void softmax(float *x, int n)
+{
+    float max = -INFINITY;
+    for (int i = 0; i < n; i++)
+        max = x[i] > max ? x[i] : max;
+    if (max == -INFINITY)
+        max = 0;
+    double sum = 0;
+    for (int i = 0; i < n; i++) {
+        x[i] = expf(x[i] - max);
+        sum += (double)x[i];
+    }
+    float scale = sum > 0 ? (float)(1.0 / sum) : 0;
+    for (int i = 0; i < n; i++)
+        x[i] *= scale;
+}
+
+static float activation_value(enum activation activation, float x)
+{
+    switch (activation) {
+    case ACTIVATION_SILU:
+        return x / (1.0f + expf(-x));
+    case ACTIVATION_GELU:
+        return 0.5f * x * (1.0f + erff(x * 0.70710678f));
+    case ACTIVATION_GELU_TANH:
+        return 0.5f * x * (1.0f + tanhf(0.79788456f * (x + 0.044715f * x * x * x)));
+    case ACTIVATION_GELU_QUICK:
+        return x / (1.0f + expf(-1.702f * x));
+    case ACTIVATION_RELU:
+        return x > 0 ? x : 0;
+    case ACTIVATION_RELU2:
+        return x > 0 ? x * x : 0;
+    case ACTIVATION_TANH:
+        return tanhf(x);
+    }
+    return x;
+}
+
+void activate(enum activation activation, float *x, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        x[i] = activation_value(activation, x[i]);
+}
+
+void activate_gate(enum activation activation, float *x, const float *y, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        x[i] = activation_value(activation, x[i]) * y[i];
+}
+
+void rope_apply(const struct rope *rope, float *x, int n_heads, int head_dim, int32_t position)
+{
+    int n_pairs = rope->n_rot / 2, step = rope->interleaved ? 2 : 1, distance = rope->interleaved ? 1 : n_pairs;
+    for (int i = 0; i < n_pairs; i++) {
+        float angle = (float)position * rope->inv_freq[i];
+        float c = cosf(angle) * rope->scale, s = sinf(angle) * rope->scale;
+        for (int head = 0; head < n_heads; head++) {
+            float *pair = x + (size_t)head * (size_t)head_dim + (size_t)i * (size_t)step;
+            float a = pair[0], b = pair[distance];
+            pair[0] = a * c - b * s;
+            pair[distance] = a * s + b * c;
+        }
+    }
+}
