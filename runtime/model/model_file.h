@@ -8,11 +8,14 @@
 #include "kernels/tensor.h"
 
 struct model_file;
+struct gguf;
 
 int model_file_open(struct model_file **out, const char *path, struct error *err) WEIR_CHECKED;
 void model_file_close(struct model_file *file);
 bool model_file_is_gguf(const struct model_file *file);
 const char *model_file_path(const struct model_file *file);
+/* The parsed GGUF file (the first part of a split one), NULL for a directory. */
+const struct gguf *model_file_gguf(const struct model_file *file);
 /* general.architecture, or config.json's model_type. */
 str model_file_architecture(const struct model_file *file);
 
