@@ -1,0 +1,88 @@
+/* decide(): where a query goes. A pure function of what is written down in struct decide_inputs: no clock, no random, no
+ * state. The inputs go into the decision row as JSON and read back bit for bit, so any decision can be replayed.
+ *
+ * Order of the rules (the first that settles it wins; each leaves a reason code):
+ *   1. policy refuse                                   → refuse 403
+ *   2. local named                                     → local, or refuse when it cannot (404, 400, 503)
+ *   3. targets are struck out: not permitted by policy, no credentials, breaker open, over budget
+ *   4. pinned or bare name: the targets left; none left → pinned: refuse with the reason of the first; bare: local if
+ *      it can, else refuse
+ *   5. auto: local cannot → remote; nothing left → local; else remote iff gain > max_regret (half of it once the
+ *      conversation has left before); no score → local (closed on failure). */
+#ifndef WEIR_DECIDE_DECIDE_H
+#define WEIR_DECIDE_DECIDE_H
+
+#include "config/config.h"
+#include "decide/names.h"
+#include "money/prices.h"
+#include "weir_classifier.h"
+
+enum { DECIDE_MAX_TARGETS = NAME_MAX_TARGETS, DECIDE_MAX_REASONS = 24, DECIDE_WORD_BYTES = 64, DECIDE_NAME_BYTES = 160 };
+
+/* Why the local model cannot take a request. */
+enum local_state { LOCAL_READY, LOCAL_MISSING, LOCAL_TOO_LONG, LOCAL_UNSUPPORTED, LOCAL_OVERLOADED };
+
+struct decide_target {
+    char provider[DECIDE_WORD_BYTES];
+    char model[DECIDE_NAME_BYTES];
+    int provider_index;          /* In the configuration; not part of the replayed inputs. */
+    bool permitted;              /* The verdict's bit. */
+    bool usable;                 /* Has its credentials. */
+    bool healthy;                /* Its breaker lets a request (or a probe) through. */
+    int64_t input_nusd, cached_input_nusd, output_nusd; /* Price per million tokens; MONEY_UNKNOWN. */
+    int64_t worst_nusd;          /* Worst case of this request there; MONEY_UNKNOWN. */
+};
+
+struct decide_inputs {
+    enum name_kind kind;
+    char model[DECIDE_NAME_BYTES]; /* As asked for. */
+    double max_regret;
+    /* Verdict. */
+    enum effect effect;
+    bool local_permitted;
+    char data_class[DECIDE_WORD_BYTES];
+    /* Scores. */
+    bool scored;
+    float p_local, p_remote, gain, oos, domain_p;
+    char domain[DECIDE_WORD_BYTES];
+    enum score_tier tier;
+    /* The box, the money, the conversation. */
+    enum local_state local;
+    char local_detail[DECIDE_NAME_BYTES]; /* LOCAL_UNSUPPORTED: the field. */
+    bool budget_limited;
+    int64_t budget_nusd;         /* Left, when limited. */
+    bool session_remote;         /* The conversation's last turn was answered remotely. */
+    char prices_version[DECIDE_WORD_BYTES];
+    struct decide_target targets[DECIDE_MAX_TARGETS];
+    int n_targets;
+};
+
+enum route_kind { ROUTE_LOCAL, ROUTE_REMOTE, ROUTE_REFUSE };
+
+struct decision {
+    enum route_kind kind;
+    char route[256];             /* "local", "remote:<provider>/<model>", "refuse". */
+    int targets[DECIDE_MAX_TARGETS]; /* Indices into inputs.targets, in order of trial. */
+    int n_targets;               /* ROUTE_REMOTE: at least 1. ROUTE_LOCAL of auto: where a weak answer may escalate to. */
+    bool redact;                 /* Only redacted text may leave. */
+    bool local_last;             /* After all targets fail the local model may answer or finish. */
+    const char *reasons[DECIDE_MAX_REASONS]; /* Static snake_case codes, the deciding one first. */
+    int n_reasons;
+    int status;                  /* ROUTE_REFUSE: the HTTP status, and OpenAI's error code. */
+    const char *code;
+};
+
+void decide(const struct decide_inputs *inputs, struct decision *out);
+
+/* Fills the parts of inputs that come from these (each may be NULL except config and name): targets with price, worst
+ * case (prompt_tokens and max_tokens; negative: unknown) and health (healthy[provider index], NULL: all). */
+void decide_inputs_fill(struct decide_inputs *inputs, const struct config *config, str model, const struct name *name,
+                        const struct verdict *verdict, const struct score *score, const struct prices *prices,
+                        const bool *healthy, int64_t prompt_tokens, int64_t max_tokens);
+
+json_t *decide_inputs_json(const struct decide_inputs *inputs);          /* New reference. */
+int decide_inputs_parse(const json_t *json, struct decide_inputs *out, struct error *err) WEIR_CHECKED;
+json_t *decision_reasons_json(const struct decision *decision);          /* New reference: array of codes. */
+const char *local_state_name(enum local_state state);
+
+#endif

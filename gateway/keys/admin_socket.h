@@ -1,0 +1,22 @@
+/* Admin socket: `weir keys` and the like speak to the running daemon over a unix socket (weir.sock, mode 0600) in the data
+ * folder: one JSON object a line in, one out. The daemon's end lives on its loop; the client's end blocks. */
+#ifndef WEIR_KEYS_ADMIN_SOCKET_H
+#define WEIR_KEYS_ADMIN_SOCKET_H
+
+#include "keys/keys.h"
+
+#include <uv.h>
+
+struct admin_socket;
+/* Listens. A stale socket file of a dead process is replaced. Loop thread. */
+int admin_socket_start(struct admin_socket **out, uv_loop_t *loop, const char *data_dir, struct keys *keys, struct error *err) WEIR_CHECKED;
+/* Closes its handles; closed(user) is called once they are gone and the memory is freed. closed may be NULL. */
+void admin_socket_stop(struct admin_socket *admin, void (*closed)(void *user), void *user);
+
+/* Asks the running daemon. *answer is a new reference. WEIR_E_NOT_FOUND: none runs in this data folder; another status with
+ * the daemon's own message when it refuses. */
+int admin_call(const char *data_dir, const json_t *question, json_t **answer, struct error *err) WEIR_CHECKED;
+/* Answers one question: shared by the daemon and by a process that opened the ledger itself. New reference. */
+json_t *admin_answer(struct keys *keys, const json_t *question);
+
+#endif

@@ -1,0 +1,134 @@
+/* Ledger: the SQLite log of decisions, attempts and outcomes (ledger.db in the data folder). One thread and one connection
+ * write and checkpoint; appends are queued, never block, and are committed in natural groups: at once when the writer is
+ * idle, and what arrives meanwhile (at most 100 rows) is the next group.
+ *
+ * A row is *accepted* when its append returns 0: from then on the ledger keeps it until it is written. When the disk is
+ * full, the database locked or the device failing, accepted rows stay queued and are tried again, and their callbacks get
+ * the error at once: a remote route then must not be taken (nothing leaves without a durable row), a local answer may be
+ * given, since its rows wait in memory. When the queue is full, ledger_append_decision returns WEIR_E_FULL and the request
+ * is refused (503). Outcomes and attempts of accepted decisions always find room.
+ *
+ * Never any text of prompts or answers, no keys, no findings' values: types and counts only. */
+#ifndef WEIR_LEDGER_LEDGER_H
+#define WEIR_LEDGER_LEDGER_H
+
+#include "config/config.h"
+
+struct ledger;
+struct ledger_port;
+
+struct ledger_options {
+    const char *path;                  /* ".../ledger.db"; its folder must exist. */
+    enum ledger_durability durability;
+    int max_waiting;                   /* Decisions queued [8192]. */
+    const char *vfs;                   /* SQLite VFS by name, NULL: the default. For fault tests. */
+};
+
+/* Opens or creates the file, takes the lock that keeps a second writing process out (WEIR_E_STATE names it), migrates the
+ * schema, writes `interrupted` outcomes for decisions without one, and starts the writer. */
+int ledger_open(struct ledger **out, const struct ledger_options *options, struct error *err) WEIR_CHECKED;
+/* Writes what is queued (as far as the disk lets it), checkpoints, joins the writer, closes. Ports must be closed. */
+void ledger_close(struct ledger *ledger);
+
+/* Where completions arrive: one for each thread that wants callbacks. notify is called from the writer's thread and must
+ * only wake the owner (uv_async_send), who then calls ledger_port_poll; callbacks run inside that. */
+typedef void ledger_notify_fn(void *user);
+struct ledger_port *ledger_port_open(struct ledger *ledger, ledger_notify_fn *notify, void *user); /* NULL: no memory. */
+/* Callbacks not yet delivered are dropped; the rows are written all the same. */
+void ledger_port_close(struct ledger_port *port);
+void ledger_port_poll(struct ledger_port *port);
+
+/* Called once, from ledger_port_poll: status 0: the row is durable as configured; negative: it is not (yet): WEIR_E_FULL
+ * (the disk), WEIR_E_STATE (locked), WEIR_E_IO. */
+typedef void ledger_done_fn(void *user, int status);
+
+/* An integer that may be unknown: LEDGER_NULL is written as NULL. */
+#define LEDGER_NULL INT64_MIN
+
+/* Strings may be NULL and are copied, as the JSON is. */
+struct ledger_decision {
+    const char *decision_id;   /* uuid_v7. */
+    int64_t time_ns;
+    const char *request_id;
+    const char *tenant;
+    const char *key_id;
+    const char *endpoint;      /* "/v1/chat/completions" */
+    bool stream;
+    const char *model;         /* As asked for. */
+    const char *route;         /* "local", "remote:<provider>/<model>", "refuse", "cache". */
+    const char *provider;      /* Of a remote route. */
+    const char *provider_model;
+    const char *reasons;       /* JSON array of reason codes. */
+    const char *inputs;        /* JSON: decide_inputs_json, so that the decision can be replayed. */
+    const char *verdict;       /* JSON: verdict_json. */
+    const char *data_class;
+    const char *effect;
+    const char *pack_sha256;
+    const char *head_id;
+    const char *config_sha256;
+    const char *prices_version;
+    int64_t prompt_tokens;     /* Estimate or count before sending; LEDGER_NULL. */
+    int64_t reserved_nusd;     /* LEDGER_NULL: nothing was reserved. */
+    int64_t policy_us, score_us, decide_us;
+};
+
+struct ledger_attempt {
+    const char *decision_id;
+    int n;                     /* 0, 1, … within the decision. */
+    int64_t time_ns;           /* When it began. */
+    const char *provider;
+    const char *provider_model;
+    const char *region;
+    const char *body_sha256;   /* Of the bytes cleared and sent. */
+    int64_t request_bytes;
+    const char *result;        /* "ok", "refused", "timeout_first_byte", …: relay_failure_name. */
+    int64_t status;            /* HTTP, LEDGER_NULL: none came. */
+    int64_t connect_us, first_byte_us, total_us; /* LEDGER_NULL where it did not get there. */
+    int64_t prompt_tokens, cached_tokens, completion_tokens;
+    int64_t cost_nusd;         /* LEDGER_NULL: unknown. */
+    int64_t bad_events;        /* Skipped. */
+    bool resumed;              /* It carried on a stream cut elsewhere. */
+};
+
+struct ledger_outcome {
+    const char *decision_id;
+    int64_t time_ns;
+    const char *tenant, *key_id; /* For key_usage. */
+    const char *route;         /* What answered in the end. */
+    const char *result;        /* "ok", "error", "cancelled", "refused", "interrupted". */
+    int64_t status;            /* HTTP status given to the caller; LEDGER_NULL: none. */
+    const char *finish_reason;
+    const char *error_code;
+    int64_t prompt_tokens, cached_tokens, completion_tokens;
+    int64_t cost_nusd;         /* LEDGER_NULL: unknown. Local answers: 0. */
+    int64_t counterfactual_nusd; /* What the first remote target would have cost; LEDGER_NULL: unknown. */
+    int64_t first_token_us, total_us;
+    int seams;                 /* Times the stream was carried on elsewhere. */
+    const char *price_version;
+};
+
+/* All thread-safe. port and done may be NULL (no callback). Errors: WEIR_E_FULL, WEIR_E_MEMORY, WEIR_E_STATE (closing);
+ * with an error done is not called and nothing was accepted. */
+int ledger_append_decision(struct ledger *ledger, const struct ledger_decision *row, struct ledger_port *port,
+                           ledger_done_fn *done, void *user) WEIR_CHECKED;
+int ledger_append_attempt(struct ledger *ledger, const struct ledger_attempt *row) WEIR_CHECKED;
+int ledger_append_outcome(struct ledger *ledger, const struct ledger_outcome *row) WEIR_CHECKED;
+/* A row of `pack` and of `price`: what a sha256 or a version in a decision stands for. Known ones are left alone. */
+int ledger_append_pack(struct ledger *ledger, const char *sha256, const char *name, const char *version) WEIR_CHECKED;
+
+/* Work for the writer's own connection, in its thread, inside a transaction of its own; db is a sqlite3 *. Waits for the
+ * result: for start-up and the admin socket, never for a request. fn's status is returned. */
+typedef int ledger_job_fn(void *db, void *user, struct error *err);
+int ledger_run(struct ledger *ledger, ledger_job_fn *fn, void *user, struct error *err) WEIR_CHECKED;
+
+struct ledger_stats {
+    int64_t n_rows;        /* Written since start. */
+    int64_t n_groups;      /* Commits. */
+    int64_t n_failures;    /* Commits that failed. */
+    int64_t waiting;       /* Queued now. */
+    int status;            /* 0, or why rows cannot be written now. */
+    int64_t last_commit_us; /* Time of the last commit. */
+};
+void ledger_stats(struct ledger *ledger, struct ledger_stats *out); /* Thread-safe. */
+
+#endif
