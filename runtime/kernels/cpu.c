@@ -3,6 +3,9 @@
 #include "kernels/cpu.h"
 #include "weir_runtime.h"
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 #include <stdatomic.h>
 
 static _Atomic int level_in_use = -1;
@@ -11,8 +14,9 @@ static enum cpu_level level_of_cpu(void)
 {
 #if defined(__x86_64__)
     __builtin_cpu_init();
-    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") || !__builtin_cpu_supports("f16c") ||
-        !__builtin_cpu_supports("bmi2"))
+    unsigned a, b, c = 0, d;
+    bool has_f16c = __get_cpuid(1, &a, &b, &c, &d) && (c >> 29 & 1) != 0; /* Not every compiler's builtin knows its name. */
+    if (!has_f16c || !__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") || !__builtin_cpu_supports("bmi2"))
         return CPU_SCALAR;
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vnni"))
