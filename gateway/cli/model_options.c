@@ -1,6 +1,6 @@
 /* Options that several verbs share: the precision, and which model is meant when none is named. */
-#include "cli/cli.h"
-#include "weir_runtime.h"
+#include "cli/model_options.h"
+#include "config/default_models.h"
 
 int cli_precision(const char *word, enum precision *out, struct error *err)
 {
@@ -13,11 +13,11 @@ int cli_precision(const char *word, enum precision *out, struct error *err)
     return 0;
 }
 
-static int default_model(const char *given, const char *relative, const char *what, char *out, size_t n_out, struct error *err)
+static int given_or_pulled(const char *given, int (*pulled)(char *, size_t), const char *what, char *out, size_t n_out, struct error *err)
 {
     if (given != NULL)
         return str_copy(out, n_out, str_of(given)) ? 0 : error_set(err, WEIR_E_INVALID, "--model", "path too long");
-    if (cache_path(relative, out, n_out) < 0)
+    if (pulled(out, n_out) < 0)
         return error_set(err, WEIR_E_LIMIT, "--model", "the cache folder's path is too long");
     if (!file_exists(out))
         return error_set(err, WEIR_E_NOT_FOUND, out, "the default %s is not there; `weir pull` fetches it, --model names another", what);
@@ -26,10 +26,10 @@ static int default_model(const char *given, const char *relative, const char *wh
 
 int cli_chat_model(const char *given, char *out, size_t n_out, struct error *err)
 {
-    return default_model(given, "models/smollm2-135m-instruct/SmolLM2-135M-Instruct.Q4_1.gguf", "answering model", out, n_out, err);
+    return given_or_pulled(given, default_chat_model, "answering model", out, n_out, err);
 }
 
 int cli_encoder_model(const char *given, char *out, size_t n_out, struct error *err)
 {
-    return default_model(given, "models/all-minilm-l6-v2", "encoder", out, n_out, err);
+    return given_or_pulled(given, default_encoder_model, "encoder", out, n_out, err);
 }
