@@ -1,31 +1,41 @@
-/* Linear: the exact form. A row of W is brought to f32 in pieces on the stack and multiplied with every row of x, so that no
- * f32 copy of the weights exists unless the caller gave one.
+/* Linear: which form a matrix takes, and how its work is spread over threads.
  *
- * The sum of an output element: pieces of PIECE columns in order; inside a piece LANES running sums, added pairwise. */
+ * Exact precision, and float weights as a rule, keep the mapped rows and multiply in f32 (rows.h). Fast precision packs
+ * integer formats (packed.h) and quantizes activations once for all matrices that read them (gemm.h). Packing happens in
+ * parallel at the first use, or when linear_pack asks for it, so that opening a model costs nothing that its threads could
+ * share; after it only linear_row still reads the file's rows.
+ *
+ * The pool's chunks are runs of output groups of all matrices of a call; a thread takes the next one when it is done. */
 #include "kernels/linear.h"
+#include "kernels/cpu.h"
+#include "kernels/gemm.h"
+#include "kernels/rows.h"
+#include "kernels/scratch.h"
 
 #include <assert.h>
+#include <stdatomic.h>
 
-enum { PIECE = 512, LANES = 16, ROWS_AT_ONCE = 64, OUT_CHUNK = 16 };
+enum { MAX_TOGETHER = 8, MAX_SIDE = 1 << 24 };
 
-struct linear {
-    int n_in;
-    int n_out;
-    enum tensor_type type;
-    size_t row_bytes;
-    const uint8_t *rows;
-    float *owned;
-    const float *bias;
-    float scale;
+struct packing {
+    struct packed packed;
+    _Atomic bool is_ready;
+    pthread_mutex_t lock; /* Held while packing. */
 };
 
-static int linear_check(const struct tensor *w, int expert, struct error *err)
+struct linear {
+    struct rows rows;
+    float *owned;            /* f32 rows of linear_new_f32 where the form keeps them. */
+    struct packing *packing; /* NULL: the form of rows. */
+};
+
+static int tensor_check(const struct tensor *w, int expert, struct error *err)
 {
     if (!tensor_type_is_weight(w->type))
         return error_set(err, WEIR_E_UNSUPPORTED, w->name, "weights of type %s are not supported", tensor_type_name(w->type));
     if (w->n_dims > 3 || w->ne[3] != 1 || expert < 0 || expert >= w->ne[2])
         return error_set(err, WEIR_E_INVALID, w->name, "no matrix %d in a tensor of %d dimensions", expert, w->n_dims);
-    if (w->ne[0] < 1 || w->ne[0] > 1 << 24 || w->ne[1] < 1 || w->ne[1] > 1 << 24)
+    if (w->ne[0] < 1 || w->ne[0] > MAX_SIDE || w->ne[1] < 1 || w->ne[1] > MAX_SIDE)
         return error_set(err, WEIR_E_LIMIT, w->name, "a matrix of %lld x %lld is out of bounds", (long long)w->ne[1], (long long)w->ne[0]);
     size_t row = tensor_row_bytes(w->type, w->ne[0]);
     if (row == 0)
@@ -35,40 +45,74 @@ static int linear_check(const struct tensor *w, int expert, struct error *err)
     return 0;
 }
 
-int linear_new(struct linear **out, const struct tensor *w, int expert, const float *bias, float scale,
-               enum precision precision, struct error *err)
+static int packing_new(struct linear *linear)
 {
-    int status = linear_check(w, expert, err);
+    struct packing *packing = calloc(1, sizeof *packing);
+    if (packing == NULL)
+        return WEIR_E_MEMORY;
+    if (packed_init(&packing->packed, linear->rows.type, linear->rows.n_out, linear->rows.n_in) < 0) {
+        free(packing);
+        return WEIR_E_MEMORY;
+    }
+    pthread_mutex_init(&packing->lock, NULL);
+    linear->packing = packing;
+    return 0;
+}
+
+static int linear_make(struct linear **out, const struct tensor *w, int expert, const float *bias, float scale, bool pack, struct error *err)
+{
+    int status = tensor_check(w, expert, err);
     if (status < 0)
         return status;
     struct linear *linear = calloc(1, sizeof *linear);
     if (linear == NULL)
         return error_set(err, WEIR_E_MEMORY, w->name, "no memory");
-    linear->n_in = (int)w->ne[0];
-    linear->n_out = (int)w->ne[1];
-    linear->type = w->type;
-    linear->row_bytes = tensor_row_bytes(w->type, w->ne[0]);
-    linear->rows = (const uint8_t *)w->data + (size_t)expert * linear->row_bytes * (size_t)linear->n_out;
-    linear->bias = bias;
-    linear->scale = scale;
+    size_t row_bytes = tensor_row_bytes(w->type, w->ne[0]);
+    linear->rows = (struct rows){
+        .type = w->type,
+        .n_in = (int)w->ne[0],
+        .n_out = (int)w->ne[1],
+        .row_bytes = row_bytes,
+        .data = (const uint8_t *)w->data + (size_t)expert * row_bytes * (size_t)w->ne[1],
+        .bias = bias,
+        .scale = scale,
+    };
+    if (pack && packing_new(linear) < 0) {
+        free(linear);
+        return error_set(err, WEIR_E_MEMORY, w->name, "no memory for packed weights");
+    }
     *out = linear;
     return 0;
+}
+
+int linear_new(struct linear **out, const struct tensor *w, int expert, const float *bias, float scale,
+               enum precision precision, struct error *err)
+{
+    return linear_make(out, w, expert, bias, scale, precision == PRECISION_FAST && packed_takes(w->type, false), err);
+}
+
+int linear_new_int8(struct linear **out, const struct tensor *w, int expert, const float *bias, float scale,
+                    enum precision precision, struct error *err)
+{
+    return linear_make(out, w, expert, bias, scale, precision == PRECISION_FAST && packed_takes(w->type, true), err);
 }
 
 int linear_new_f32(struct linear **out, const float *w, int n_out, int n_in, const float *bias, enum precision precision,
                    struct error *err)
 {
-    struct linear *linear = calloc(1, sizeof *linear);
-    float *owned = malloc((size_t)n_out * (size_t)n_in * sizeof *owned);
-    if (linear == NULL || owned == NULL) {
-        free(linear);
-        free(owned);
+    struct tensor tensor = {.name = "linear", .type = TENSOR_F32, .n_dims = 2, .ne = {n_in, n_out, 1, 1}, .data = w,
+                            .n_bytes = (size_t)n_in * (size_t)n_out * sizeof *w};
+    int status = linear_make(out, &tensor, 0, bias, 1, false, err);
+    if (status < 0)
+        return status;
+    struct linear *linear = *out;
+    linear->owned = malloc(tensor.n_bytes);
+    if (linear->owned == NULL) {
+        linear_free(linear);
         return error_set(err, WEIR_E_MEMORY, "linear", "no memory for %d x %d weights", n_out, n_in);
     }
-    memcpy(owned, w, (size_t)n_out * (size_t)n_in * sizeof *owned);
-    *linear = (struct linear){.n_in = n_in, .n_out = n_out, .type = TENSOR_F32, .row_bytes = (size_t)n_in * sizeof *w,
-                              .rows = (const uint8_t *)owned, .owned = owned, .bias = bias, .scale = 1};
-    *out = linear;
+    memcpy(linear->owned, w, tensor.n_bytes);
+    linear->rows.data = (const uint8_t *)linear->owned;
     return 0;
 }
 
@@ -76,89 +120,162 @@ void linear_free(struct linear *linear)
 {
     if (linear == NULL)
         return;
+    if (linear->packing != NULL) {
+        packed_release(&linear->packing->packed);
+        pthread_mutex_destroy(&linear->packing->lock);
+        free(linear->packing);
+    }
     free(linear->owned);
     free(linear);
 }
 
 int linear_n_in(const struct linear *linear)
 {
-    return linear->n_in;
+    return linear->rows.n_in;
 }
 
 int linear_n_out(const struct linear *linear)
 {
-    return linear->n_out;
+    return linear->rows.n_out;
 }
 
 size_t linear_bytes(const struct linear *linear)
 {
-    return linear->row_bytes * (size_t)linear->n_out;
+    if (linear->packing != NULL)
+        return linear->packing->packed.group_bytes * (size_t)linear->packing->packed.n_groups;
+    return linear->rows.row_bytes * (size_t)linear->rows.n_out;
 }
 
-static float dot(const float *a, const float *b, int n)
+void linear_row(const struct linear *linear, int64_t id, float *out)
 {
-    float sums[LANES] = {0};
-    int i = 0;
-    for (; i + LANES <= n; i += LANES)
-        for (int lane = 0; lane < LANES; lane++)
-            sums[lane] += a[i + lane] * b[i + lane];
-    for (int lane = 0; i < n; i++, lane++)
-        sums[lane] += a[i] * b[i];
-    for (int width = LANES / 2; width > 0; width /= 2)
-        for (int lane = 0; lane < width; lane++)
-            sums[lane] += sums[lane + width];
-    return sums[0];
+    assert(id >= 0 && id < linear->rows.n_out);
+    dequantize_row(linear->rows.type, linear->rows.data + (size_t)id * linear->rows.row_bytes, out, linear->rows.n_in);
 }
 
-struct exact_job {
+enum { PACK_CHUNK = 16 };
+
+static void pack_chunk(void *arg, int chunk, int thread)
+{
+    const struct linear *linear = arg;
+    struct packed *packed = &linear->packing->packed;
+    int end = (chunk + 1) * PACK_CHUNK < packed->n_groups ? (chunk + 1) * PACK_CHUNK : packed->n_groups;
+    for (int group = chunk * PACK_CHUNK; group < end; group++)
+        packed_fill(packed, group, linear->rows.type, linear->rows.data, linear->rows.row_bytes);
+}
+
+void linear_pack(const struct linear *linear, struct pool *pool)
+{
+    struct packing *packing = linear->packing;
+    if (packing == NULL || atomic_load_explicit(&packing->is_ready, memory_order_acquire))
+        return;
+    pthread_mutex_lock(&packing->lock);
+    if (!atomic_load_explicit(&packing->is_ready, memory_order_relaxed)) {
+        pool_run(pool, (packing->packed.n_groups + PACK_CHUNK - 1) / PACK_CHUNK, pack_chunk, (void *)(uintptr_t)linear);
+        atomic_store_explicit(&packing->is_ready, true, memory_order_release);
+    }
+    pthread_mutex_unlock(&packing->lock);
+}
+
+/* A call's work: a part per matrix, cut into chunks of `step` groups (or of four rows each). */
+struct part {
     const struct linear *linear;
-    const float *x;
+    struct gemm gemm;
     float *y;
-    int n_rows;
+    int n_units;
+    int step;
+    int first_chunk;
 };
 
-/* One weight row against up to ROWS_AT_ONCE rows of x. */
-static void exact_row(const struct exact_job *job, int out, int first, int n_rows)
+struct job {
+    struct part parts[MAX_TOGETHER];
+    int n_parts;
+    const float *x;
+    int n_rows;
+    struct activations activations;
+    gemm_group_fn *gemm_group;
+};
+
+static gemm_group_fn *gemm_for_cpu(void)
 {
-    const struct linear *linear = job->linear;
-    float sums[ROWS_AT_ONCE] = {0}, piece[PIECE];
-    for (int from = 0; from < linear->n_in; from += PIECE) {
-        int n = linear->n_in - from < PIECE ? linear->n_in - from : PIECE;
-        const uint8_t *row = linear->rows + (size_t)out * linear->row_bytes;
-        dequantize_row(linear->type, row + tensor_row_bytes(linear->type, from), piece, n);
-        for (int r = 0; r < n_rows; r++)
-            sums[r] += dot(piece, job->x + (size_t)(first + r) * (size_t)linear->n_in + from, n);
-    }
-    for (int r = 0; r < n_rows; r++)
-        job->y[(size_t)(first + r) * (size_t)linear->n_out + out] =
-            linear->scale * sums[r] + (linear->bias == NULL ? 0 : linear->bias[out]);
+#if defined(__x86_64__)
+    if (cpu_level() == CPU_VNNI)
+        return gemm_group_vnni;
+    if (cpu_level() == CPU_AVX2)
+        return gemm_group_avx2;
+#endif
+    return gemm_group_scalar;
 }
 
-static void exact_chunk(void *arg, int chunk, int thread)
+static void quantize_chunk(void *arg, int chunk, int thread)
 {
-    const struct exact_job *job = arg;
-    int end = (chunk + 1) * OUT_CHUNK < job->linear->n_out ? (chunk + 1) * OUT_CHUNK : job->linear->n_out;
-    for (int first = 0; first < job->n_rows; first += ROWS_AT_ONCE) {
-        int n_rows = job->n_rows - first < ROWS_AT_ONCE ? job->n_rows - first : ROWS_AT_ONCE;
-        for (int out = chunk * OUT_CHUNK; out < end; out++)
-            exact_row(job, out, first, n_rows);
+    const struct job *job = arg;
+    activations_fill(&job->activations, job->x, chunk);
+}
+
+static void apply_chunk(void *arg, int chunk, int thread)
+{
+    const struct job *job = arg;
+    const struct part *part = &job->parts[0];
+    while (part + 1 < job->parts + job->n_parts && chunk >= part[1].first_chunk)
+        part++;
+    int first = (chunk - part->first_chunk) * part->step;
+    int end = first + part->step < part->n_units ? first + part->step : part->n_units;
+    if (part->linear->packing == NULL) {
+        for (int unit = first; unit < end; unit++)
+            rows_multiply(&part->linear->rows, unit * ROWS_AT_ONCE, job->x, job->n_rows, part->y);
+        return;
+    }
+    void *scratch = scratch_take(SCRATCH_UNPACKED, gemm_scratch_bytes(part->gemm.w));
+    for (int unit = first; unit < end; unit++)
+        job->gemm_group(&part->gemm, unit, scratch);
+}
+
+/* Chunks small enough to balance, large enough that taking one costs little beside doing it. */
+static int chunk_step(const struct linear *linear, int n_units, int n_rows, int n_threads)
+{
+    int64_t work = (int64_t)linear->rows.n_in * (linear->packing == NULL ? ROWS_AT_ONCE : PACKED_ROWS) * (n_rows + 4);
+    int64_t least = 262144 / work + 1, most = n_units / (n_threads * 4) + 1;
+    return (int)(least > most ? least : most);
+}
+
+static void apply_together(const struct linear *const *linears, int n_linears, struct pool *pool, const float *x, int n_rows, float *const *y)
+{
+    struct job job = {.n_parts = n_linears, .x = x, .n_rows = n_rows, .gemm_group = gemm_for_cpu()};
+    int n_chunks = 0, n_in = linears[0]->rows.n_in, n_threads = pool == NULL ? 1 : pool_threads(pool);
+    bool any_packed = false;
+    for (int i = 0; i < n_linears; i++) {
+        const struct linear *linear = linears[i];
+        assert(linear->rows.n_in == n_in);
+        linear_pack(linear, pool);
+        struct part *part = &job.parts[i];
+        *part = (struct part){.linear = linear, .y = y[i], .first_chunk = n_chunks};
+        if (linear->packing != NULL) {
+            any_packed = true;
+            part->n_units = linear->packing->packed.n_groups;
+            part->gemm = (struct gemm){&linear->packing->packed, &job.activations, linear->rows.bias, linear->rows.scale, y[i]};
+        } else {
+            part->n_units = (linear->rows.n_out + ROWS_AT_ONCE - 1) / ROWS_AT_ONCE;
+        }
+        part->step = chunk_step(linear, part->n_units, n_rows, n_threads);
+        n_chunks += (part->n_units + part->step - 1) / part->step;
+    }
+    if (any_packed) {
+        activations_init(&job.activations, scratch_take(SCRATCH_ACTIVATIONS, activations_bytes(n_rows, n_in)), n_rows, n_in);
+        int n_tiles = activations_tiles(&job.activations);
+        pool_run(n_tiles > 1 ? pool : NULL, n_tiles, quantize_chunk, &job);
+    }
+    pool_run(pool, n_chunks, apply_chunk, &job);
+}
+
+void linear_apply_many(const struct linear *const *linears, int n_linears, struct pool *pool, const float *x, int n_rows, float *const *y)
+{
+    for (int from = 0; from < n_linears && n_rows > 0; from += MAX_TOGETHER) {
+        int n = n_linears - from < MAX_TOGETHER ? n_linears - from : MAX_TOGETHER;
+        apply_together(linears + from, n, pool, x, n_rows, y + from);
     }
 }
 
 void linear_apply(const struct linear *linear, struct pool *pool, const float *x, int n_rows, float *y)
 {
-    struct exact_job job = {linear, x, y, n_rows};
-    pool_run(pool, (linear->n_out + OUT_CHUNK - 1) / OUT_CHUNK, exact_chunk, &job);
-}
-
-void linear_apply_many(const struct linear *const *linears, int n_linears, struct pool *pool, const float *x, int n_rows, float *const *y)
-{
-    for (int i = 0; i < n_linears; i++)
-        linear_apply(linears[i], pool, x, n_rows, y[i]);
-}
-
-void linear_row(const struct linear *linear, int64_t id, float *out)
-{
-    assert(id >= 0 && id < linear->n_out);
-    dequantize_row(linear->type, linear->rows + (size_t)id * linear->row_bytes, out, linear->n_in);
+    linear_apply_many(&linear, 1, pool, x, n_rows, &y);
 }

@@ -1,0 +1,51 @@
+/* Quantizing activations with AVX2: a block is four vectors. The same bits as the scalar form. */
+#include "kernels/activations.h"
+
+#include <immintrin.h>
+
+static float max_across(__m256 v)
+{
+    __m128 m = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    m = _mm_max_ps(m, _mm_movehl_ps(m, m));
+    m = _mm_max_ss(m, _mm_movehdup_ps(m));
+    return _mm_cvtss_f32(m);
+}
+
+void activations_fill_avx2(const struct activations *a, const float *x, int tile)
+{
+    int first = tile * ACTIVATION_TILE, width = activations_width(a, tile);
+    size_t base = (size_t)first * (size_t)a->n_blocks;
+    const __m256 magnitude = _mm256_castsi256_ps(_mm256_set1_epi32(0x7fffffff));
+    const __m256i ones_bytes = _mm256_set1_epi8(1), ones = _mm256_set1_epi16(1);
+    const __m256i in_order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+    for (int t = 0; t < width; t++) {
+        const float *row = x + (size_t)(first + t) * (size_t)a->n_in;
+        for (int b = 0; b < a->n_blocks; b++) {
+            __m256 v[4], max_v = _mm256_setzero_ps();
+            for (int i = 0; i < 4; i++) {
+                v[i] = _mm256_loadu_ps(row + b * ACTIVATION_BLOCK + i * 8);
+                max_v = _mm256_max_ps(max_v, _mm256_and_ps(v[i], magnitude));
+            }
+            float max = max_across(max_v), d = max / 127.0f, inverse = max > 0 ? 127.0f / max : 0;
+            __m256i q[4];
+            for (int i = 0; i < 4; i++)
+                q[i] = _mm256_cvtps_epi32(_mm256_mul_ps(v[i], _mm256_set1_ps(inverse)));
+            /* Packing interleaves the halves of its operands; the permutation puts them back. */
+            __m256i bytes = _mm256_packs_epi16(_mm256_packs_epi32(q[0], q[1]), _mm256_packs_epi32(q[2], q[3]));
+            bytes = _mm256_permutevar8x32_epi32(bytes, in_order);
+            size_t at = base + (size_t)(b * width + t), half_at = 2 * base + (size_t)(2 * b * width + t);
+            _mm256_storeu_si256((__m256i *)(void *)(a->q + at * ACTIVATION_BLOCK), bytes);
+            __m256i sums = _mm256_madd_epi16(_mm256_maddubs_epi16(ones_bytes, bytes), ones);
+            sums = _mm256_hadd_epi32(sums, sums);
+            sums = _mm256_hadd_epi32(sums, sums);
+            int sum_low = _mm256_cvtsi256_si32(sums), sum_high = _mm256_extract_epi32(sums, 4);
+            a->d[at] = d;
+            a->s[at] = d * (float)(sum_low + sum_high);
+            a->lift[at] = -128 * (sum_low + sum_high);
+            a->half_s[half_at] = d * (float)sum_low;
+            a->half_s[half_at + (size_t)width] = d * (float)sum_high;
+            a->half_lift[half_at] = -128 * sum_low;
+            a->half_lift[half_at + (size_t)width] = -128 * sum_high;
+        }
+    }
+}

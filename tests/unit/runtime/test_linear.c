@@ -1,0 +1,240 @@
+/* Linear in all its forms: the vector kernels give the scalar one's bits, results don't depend on the batch or the threads,
+ * and the integer path stays within its budget of the f32 one. */
+#include "kernels/cpu.h"
+#include "kernels/linear.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdio.h>
+
+static const struct {
+    enum tensor_type type;
+    double budget; /* Normalised squared error of the fast against the exact form. */
+} formats[] = {
+    {TENSOR_Q4_0, 1e-4}, {TENSOR_Q4_1, 1e-4}, {TENSOR_Q5_0, 1e-4}, {TENSOR_Q5_1, 1e-4},   {TENSOR_Q8_0, 1e-4},   {TENSOR_Q2_K, 1e-4},
+    {TENSOR_Q3_K, 1e-4}, {TENSOR_Q4_K, 1e-4}, {TENSOR_Q5_K, 1e-4}, {TENSOR_Q6_K, 1e-4},   {TENSOR_IQ4_NL, 1e-4}, {TENSOR_IQ4_XS, 1e-4},
+    {TENSOR_F32, 1e-9},  {TENSOR_F16, 1e-9},  {TENSOR_BF16, 1e-9},
+};
+enum { N_FORMATS = sizeof formats / sizeof *formats };
+
+static uint32_t state = 1;
+
+static float uniform(void) /* -1 … 1 */
+{
+    state = state * 1664525u + 1013904223u;
+    return (float)(state >> 8) / 8388608.0f - 1.0f;
+}
+
+static void fill(float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        x[i] = uniform() * uniform();
+}
+
+/* Random blocks of a format whose scales are small positive halves: every bit pattern of the quants occurs. */
+static uint8_t *random_rows(enum tensor_type type, int n_out, int n_in)
+{
+    size_t n_bytes = tensor_row_bytes(type, n_in) * (size_t)n_out, block = tensor_type_bytes(type);
+    uint8_t *rows = malloc(n_bytes);
+    if (type == TENSOR_F32) {
+        fill((float *)(void *)rows, n_bytes / 4);
+        return rows;
+    }
+    for (size_t i = 0; i < n_bytes; i++)
+        rows[i] = (uint8_t)(uniform() * 127.0f + 128.0f);
+    static const int halves[][2] = {
+        [TENSOR_Q4_0] = {0, 0},  [TENSOR_Q4_1] = {0, 2},  [TENSOR_Q5_0] = {0, 0},     [TENSOR_Q5_1] = {0, 2},
+        [TENSOR_Q8_0] = {0, 0},  [TENSOR_Q2_K] = {80, 82}, [TENSOR_Q3_K] = {108, 108}, [TENSOR_Q4_K] = {0, 2},
+        [TENSOR_Q5_K] = {0, 2},  [TENSOR_Q6_K] = {208, 208}, [TENSOR_IQ4_NL] = {0, 0}, [TENSOR_IQ4_XS] = {0, 0},
+    };
+    for (size_t at = 0; at < n_bytes; at += block) {
+        if (type == TENSOR_F16 || type == TENSOR_BF16) { /* Magnitudes from 1/8 to 1. */
+            rows[at + 1] = (uint8_t)((rows[at + 1] & 0x80) | (type == TENSOR_F16 ? 0x30 + rows[at + 1] % 12 : 0x3e));
+            continue;
+        }
+        for (int i = 0; i < 2; i++)
+            rows[at + (size_t)halves[type][i] + 1] = (uint8_t)(0x20 + rows[at + (size_t)halves[type][i] + 1] % 8);
+    }
+    return rows;
+}
+
+static struct tensor tensor_of(enum tensor_type type, uint8_t *rows, int n_out, int n_in)
+{
+    return (struct tensor){.name = tensor_type_name(type), .type = type, .n_dims = 2, .ne = {n_in, n_out, 1, 1}, .data = rows,
+                           .n_bytes = tensor_row_bytes(type, n_in) * (size_t)n_out};
+}
+
+static float *apply(const struct tensor *w, const float *bias, enum precision precision, struct pool *pool, const float *x, int n_rows)
+{
+    struct linear *linear;
+    struct error err;
+    cr_assert(linear_new(&linear, w, 0, bias, 0.75f, precision, &err) == 0, "%s: %s", err.where, err.text);
+    float *y = calloc((size_t)n_rows * (size_t)w->ne[1], sizeof *y);
+    linear_apply(linear, pool, x, n_rows, y);
+    linear_free(linear);
+    return y;
+}
+
+Test(linear, vector_kernels_give_the_bits_of_the_scalar_one)
+{
+    enum { IN = 512, MOST_ROWS = 29 };
+    static const int outs[] = {1, 8, 15, 16, 37}, rows_of_x[] = {1, 2, 3, 7, 12, 13, MOST_ROWS};
+    float x[MOST_ROWS * IN], bias[64];
+    fill(x, MOST_ROWS * IN);
+    fill(bias, 64);
+    memset(x + IN, 0, 64 * sizeof *x); /* Blocks of zeros have no scale. */
+    for (int f = 0; f < 12; f++)
+        for (size_t o = 0; o < sizeof outs / sizeof *outs; o++) {
+            uint8_t *rows = random_rows(formats[f].type, outs[o], IN);
+            struct tensor w = tensor_of(formats[f].type, rows, outs[o], IN);
+            for (size_t r = 0; r < sizeof rows_of_x / sizeof *rows_of_x; r++) {
+                cpu_level_set(CPU_SCALAR);
+                float *expected = apply(&w, bias, PRECISION_FAST, NULL, x, rows_of_x[r]);
+                for (enum cpu_level level = CPU_AVX2; level <= CPU_VNNI; level++) {
+                    if (cpu_level_set(level) != level)
+                        continue;
+                    float *y = apply(&w, bias, PRECISION_FAST, NULL, x, rows_of_x[r]);
+                    for (int i = 0; i < rows_of_x[r] * outs[o]; i++)
+                        cr_assert(y[i] == expected[i], "%s, level %d, %d rows, %d outputs: element %d is %.9g, not %.9g", w.name,
+                                  (int)level, rows_of_x[r], outs[o], i, (double)y[i], (double)expected[i]);
+                    free(y);
+                }
+                free(expected);
+            }
+            free(rows);
+        }
+}
+
+static double error_of(const float *y, const float *expected, int n)
+{
+    double error = 0, power = 0;
+    for (int i = 0; i < n; i++) {
+        error += ((double)y[i] - (double)expected[i]) * ((double)y[i] - (double)expected[i]);
+        power += (double)expected[i] * (double)expected[i];
+    }
+    return error / power;
+}
+
+Test(linear, fast_stays_within_the_budget_of_its_format)
+{
+    enum { IN = 768, OUT = 48, ROWS = 5 };
+    float x[ROWS * IN];
+    fill(x, ROWS * IN);
+    for (int f = 0; f < N_FORMATS; f++) {
+        uint8_t *rows = random_rows(formats[f].type, OUT, IN);
+        struct tensor w = tensor_of(formats[f].type, rows, OUT, IN);
+        cpu_level_set(CPU_SCALAR);
+        float *expected = apply(&w, NULL, PRECISION_EXACT, NULL, x, ROWS);
+        for (enum cpu_level level = CPU_SCALAR; level <= CPU_VNNI; level++) {
+            if (cpu_level_set(level) != level)
+                continue;
+            float *y = apply(&w, NULL, PRECISION_FAST, NULL, x, ROWS), *exact = apply(&w, NULL, PRECISION_EXACT, NULL, x, ROWS);
+            double error = error_of(y, expected, ROWS * OUT), exact_error = error_of(exact, expected, ROWS * OUT);
+            cr_assert(error <= formats[f].budget, "%s, level %d: %.3g", w.name, (int)level, error);
+            cr_assert(exact_error <= 1e-11, "%s, level %d, exact: %.3g", w.name, (int)level, exact_error);
+            free(y);
+            free(exact);
+        }
+        free(expected);
+        free(rows);
+    }
+}
+
+Test(linear, results_do_not_depend_on_batch_or_threads)
+{
+    enum { IN = 1280, OUT = 200, ROWS = 40 };
+    static float x[ROWS * IN];
+    fill(x, ROWS * IN);
+    struct pool *pool = pool_new(3);
+    cr_assert_not_null(pool);
+    for (int f = 0; f < N_FORMATS; f++) {
+        uint8_t *rows = random_rows(formats[f].type, OUT, IN);
+        struct tensor w = tensor_of(formats[f].type, rows, OUT, IN);
+        for (enum cpu_level level = CPU_AVX2; level <= CPU_VNNI; level++) {
+            if (cpu_level_set(level) != level)
+                continue;
+            float *together = apply(&w, NULL, PRECISION_FAST, NULL, x, ROWS), *threaded = apply(&w, NULL, PRECISION_FAST, pool, x, ROWS);
+            cr_assert(memcmp(together, threaded, sizeof *together * ROWS * OUT) == 0, "%s depends on threads", w.name);
+            for (int from = 0, n = 1; from < ROWS; from += n, n = n % 9 + 1) {
+                n = from + n > ROWS ? ROWS - from : n;
+                float *y = apply(&w, NULL, PRECISION_FAST, pool, x + (size_t)from * IN, n);
+                cr_assert(memcmp(y, together + (size_t)from * OUT, sizeof *y * (size_t)n * OUT) == 0, "%s depends on the batch: rows %d+%d",
+                          w.name, from, n);
+                free(y);
+            }
+            free(together);
+            free(threaded);
+        }
+        free(rows);
+    }
+    pool_free(pool);
+}
+
+Test(linear, int8_form_of_float_weights_takes_any_width)
+{
+    enum { IN = 387, OUT = 21, ROWS = 14 };
+    float x[ROWS * IN];
+    fill(x, ROWS * IN);
+    uint8_t *rows = random_rows(TENSOR_F32, OUT, IN);
+    struct tensor w = tensor_of(TENSOR_F32, rows, OUT, IN);
+    float *expected = apply(&w, NULL, PRECISION_EXACT, NULL, x, ROWS), y[3][ROWS * OUT];
+    for (enum cpu_level level = CPU_SCALAR; level <= CPU_VNNI; level++) {
+        cpu_level_set(level);
+        struct linear *linear;
+        cr_assert(linear_new_int8(&linear, &w, 0, NULL, 0.75f, PRECISION_FAST, NULL) == 0);
+        linear_apply(linear, NULL, x, ROWS, y[level]);
+        linear_free(linear);
+        cr_assert(error_of(y[level], expected, ROWS * OUT) < 2e-4);
+        cr_assert(memcmp(y[level], y[0], sizeof y[0]) == 0);
+    }
+    free(expected);
+    free(rows);
+}
+
+Test(linear, many_matrices_share_their_input)
+{
+    enum { IN = 256, ROWS = 3 };
+    static const enum tensor_type types[] = {TENSOR_Q4_K, TENSOR_Q6_K, TENSOR_F16, TENSOR_Q8_0};
+    static const int outs[] = {24, 40, 7, 130};
+    float x[ROWS * IN], *y[4];
+    fill(x, ROWS * IN);
+    struct linear *linears[4];
+    uint8_t *rows[4];
+    for (int i = 0; i < 4; i++) {
+        rows[i] = random_rows(types[i], outs[i], IN);
+        struct tensor w = tensor_of(types[i], rows[i], outs[i], IN);
+        cr_assert(linear_new(&linears[i], &w, 0, NULL, 1, PRECISION_FAST, NULL) == 0);
+        y[i] = calloc((size_t)(ROWS * outs[i]), sizeof *y[i]);
+    }
+    struct pool *pool = pool_new(2);
+    linear_apply_many((const struct linear *const *)linears, 4, pool, x, ROWS, y);
+    for (int i = 0; i < 4; i++) {
+        float *alone = calloc((size_t)(ROWS * outs[i]), sizeof *alone), row[IN], expected[IN];
+        linear_apply(linears[i], NULL, x, ROWS, alone);
+        cr_assert(memcmp(alone, y[i], sizeof *alone * (size_t)(ROWS * outs[i])) == 0);
+        linear_row(linears[i], outs[i] - 1, row);
+        dequantize_row(types[i], rows[i] + tensor_row_bytes(types[i], IN) * (size_t)(outs[i] - 1), expected, IN);
+        cr_assert(memcmp(row, expected, sizeof row) == 0);
+        free(alone);
+        free(y[i]);
+        linear_free(linears[i]);
+        free(rows[i]);
+    }
+    pool_free(pool);
+}
+
+Test(linear, a_tensor_that_lies_about_its_size_is_refused)
+{
+    uint8_t rows[18 * 4] = {0};
+    struct error err;
+    struct linear *linear;
+    struct tensor w = tensor_of(TENSOR_Q4_0, rows, 4, 32);
+    w.n_bytes--;
+    cr_assert_eq(linear_new(&linear, &w, 0, NULL, 1, PRECISION_FAST, &err), WEIR_E_INVALID);
+    w.n_bytes++;
+    cr_assert_eq(linear_new(&linear, &w, 1, NULL, 1, PRECISION_FAST, &err), WEIR_E_INVALID);
+    w.ne[0] = 33;
+    cr_assert_eq(linear_new(&linear, &w, 0, NULL, 1, PRECISION_FAST, &err), WEIR_E_INVALID);
+    w.type = TENSOR_I32;
+    cr_assert_eq(linear_new(&linear, &w, 0, NULL, 1, PRECISION_FAST, &err), WEIR_E_UNSUPPORTED);
+}
