@@ -1,10 +1,26 @@
-/* The scalar forms of the arithmetic between matrices. */
-#include "kernels/ops.h"
+/* The arithmetic between matrices: the scalar forms, and the choice of a vector form where the CPU has one. */
+#include "kernels/cpu.h"
+#include "kernels/ops_forms.h"
 
 #include <math.h>
 
+/* Calls the vector form and returns, if there is one for this CPU. */
+#if defined(__x86_64__)
+#define VECTOR_FORM(name, ...)                                                                                                         \
+    do {                                                                                                                               \
+        enum cpu_level level = cpu_level();                                                                                            \
+        if (level != CPU_SCALAR) {                                                                                                     \
+            (level == CPU_VNNI ? name##_vnni : name##_avx2)(__VA_ARGS__);                                                              \
+            return;                                                                                                                    \
+        }                                                                                                                              \
+    } while (0)
+#else
+#define VECTOR_FORM(name, ...)
+#endif
+
 void rms_norm(const float *x, const float *w, float w_offset, float eps, int n, float *y)
 {
+    VECTOR_FORM(rms_norm, x, w, w_offset, eps, n, y);
     double sum = 0;
     for (int i = 0; i < n; i++)
         sum += (double)x[i] * (double)x[i];
@@ -15,6 +31,7 @@ void rms_norm(const float *x, const float *w, float w_offset, float eps, int n, 
 
 void layer_norm(const float *x, const float *w, const float *b, float eps, int n, float *y)
 {
+    VECTOR_FORM(layer_norm, x, w, b, eps, n, y);
     double sum = 0, squares = 0;
     for (int i = 0; i < n; i++)
         sum += (double)x[i];
@@ -28,6 +45,7 @@ void layer_norm(const float *x, const float *w, const float *b, float eps, int n
 
 void softmax(float *x, int n)
 {
+    VECTOR_FORM(softmax, x, n);
     float max = -INFINITY;
     for (int i = 0; i < n; i++)
         max = x[i] > max ? x[i] : max;
@@ -66,18 +84,21 @@ static float activation_value(enum activation activation, float x)
 
 void activate(enum activation activation, float *x, int64_t n)
 {
+    VECTOR_FORM(activate, activation, x, n);
     for (int64_t i = 0; i < n; i++)
         x[i] = activation_value(activation, x[i]);
 }
 
 void activate_gate(enum activation activation, float *x, const float *y, int64_t n)
 {
+    VECTOR_FORM(activate_gate, activation, x, y, n);
     for (int64_t i = 0; i < n; i++)
         x[i] = activation_value(activation, x[i]) * y[i];
 }
 
 void rope_apply(const struct rope *rope, float *x, int n_heads, int head_dim, int32_t position)
 {
+    VECTOR_FORM(rope_apply, rope, x, n_heads, head_dim, position);
     int n_pairs = rope->n_rot / 2, step = rope->interleaved ? 2 : 1, distance = rope->interleaved ? 1 : n_pairs;
     for (int i = 0; i < n_pairs; i++) {
         float angle = (float)position * rope->inv_freq[i];

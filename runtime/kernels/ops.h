@@ -1,5 +1,6 @@
 /* The arithmetic between the matrices, in f32: norms, activations, softmax, rotary positions. Each has a scalar form that
- * reads like its paper and, chosen at run time, a vector form within the budget its comment names. */
+ * reads like its paper and, chosen at run time, a vector form. Their budget against the scalar form: norms and softmax 2e-6
+ * of the largest value, activations 1e-6 · max(1, |x|), rotary positions 1e-6 of the vector's length (|angle| up to 1e5). */
 #ifndef WEIR_KERNELS_OPS_H
 #define WEIR_KERNELS_OPS_H
 

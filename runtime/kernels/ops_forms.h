@@ -1,0 +1,17 @@
+/* The vector forms that ops.c chooses from. */
+#ifndef WEIR_KERNELS_OPS_FORMS_H
+#define WEIR_KERNELS_OPS_FORMS_H
+
+#include "kernels/ops.h"
+
+#define OPS_FORMS(isa)                                                                                                                 \
+    void rms_norm_##isa(const float *x, const float *w, float w_offset, float eps, int n, float *y);                                   \
+    void layer_norm_##isa(const float *x, const float *w, const float *b, float eps, int n, float *y);                                 \
+    void softmax_##isa(float *x, int n);                                                                                               \
+    void activate_##isa(enum activation activation, float *x, int64_t n);                                                              \
+    void activate_gate_##isa(enum activation activation, float *x, const float *y, int64_t n);                                         \
+    void rope_apply_##isa(const struct rope *rope, float *x, int n_heads, int head_dim, int32_t position);
+OPS_FORMS(avx2)
+OPS_FORMS(vnni)
+
+#endif
