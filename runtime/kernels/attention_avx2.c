@@ -1,0 +1,2 @@
+/* Attention with AVX2. */
+#include "kernels/attention_simd.h"

@@ -1,0 +1,2 @@
+/* Attention with AVX-512. */
+#include "kernels/attention_simd.h"
