@@ -27,11 +27,11 @@ static void maybe_free(struct connection *connection)
     struct door *door = connection->door;
     if (connection->n_open_handles > 0 || connection->working)
         return;
-    struct exchange *exchange = &connection->exchange;
-    if (exchange->owner != NULL && exchange->owner->gone != NULL) {
-        const struct exchange_owner *owner = exchange->owner;
-        exchange->owner = NULL;
-        owner->gone(exchange->user);
+    struct reply *reply = &connection->reply;
+    if (reply->owner != NULL && reply->owner->gone != NULL) {
+        const struct reply_owner *owner = reply->owner;
+        reply->owner = NULL;
+        owner->gone(reply->user);
     }
     release_body(connection);
     if (connection->next != NULL)
@@ -49,7 +49,7 @@ static void maybe_free(struct connection *connection)
     buffer_release(&connection->ahead);
     buffer_release(&connection->pending);
     buffer_release(&connection->inflight);
-    buffer_release(&exchange->headers);
+    buffer_release(&reply->headers);
     free(connection);
     door->n_connections--;
     if (door->draining && door->n_connections == 0 && door->handler.drained != NULL)
@@ -133,10 +133,6 @@ static void on_shutdown(uv_shutdown_t *shutdown, int status)
 static void start_linger(struct connection *connection)
 {
     connection->state = CONNECTION_LINGERING;
-    if (connection->peer_ended && !connection->refused) {
-        connection_close(connection);
-        return;
-    }
     connection->shutdown.data = connection;
     if (connection->peer_ended || uv_shutdown(&connection->shutdown, (uv_stream_t *)&connection->tcp, on_shutdown) < 0) {
         connection_close(connection);
@@ -154,11 +150,11 @@ static void after_write(struct connection *connection)
         start_linger(connection);
         return;
     }
-    struct exchange *exchange = &connection->exchange;
-    if (exchange->was_full && queued < DOOR_QUEUE_LOW) {
-        exchange->was_full = false;
-        if (exchange->owner != NULL && exchange->owner->writable != NULL)
-            exchange->owner->writable(exchange->user);
+    struct reply *reply = &connection->reply;
+    if (reply->was_full && queued < DOOR_QUEUE_LOW) {
+        reply->was_full = false;
+        if (reply->owner != NULL && reply->owner->writable != NULL)
+            reply->owner->writable(reply->user);
     }
 }
 
@@ -242,17 +238,17 @@ void connection_refuse(struct connection *connection, int status, const struct e
     connection->refused = true;
     connection->http1.request.keep_alive = false;
     connection->state = CONNECTION_ANSWERING;
-    connection->exchange.owner = NULL;
-    exchange_answer(&connection->exchange, status, "application/json", buffer_str(&body));
+    connection->reply.owner = NULL;
+    reply_send(&connection->reply, status, "application/json", buffer_str(&body));
     buffer_release(&body);
 }
 
-void connection_exchange_done(struct connection *connection, bool keep)
+void connection_reply_done(struct connection *connection, bool keep)
 {
-    struct exchange *exchange = &connection->exchange;
-    exchange->owner = NULL;
-    exchange->begun = exchange->chunked = exchange->head_only = exchange->was_full = false;
-    buffer_clear(&exchange->headers);
+    struct reply *reply = &connection->reply;
+    reply->owner = NULL;
+    reply->begun = reply->chunked = reply->head_only = reply->was_full = false;
+    buffer_clear(&reply->headers);
     release_body(connection);
     if (connection->state == CONNECTION_CLOSING)
         return;
@@ -267,27 +263,42 @@ void connection_exchange_done(struct connection *connection, bool keep)
         process(connection);
 }
 
-/* A lawful head with a body behind it: takes room for it, tells a client that waits. */
-static bool body_begins(struct connection *connection, bool more_waiting)
+/* Takes room for a body out of what all bodies together may use. */
+static bool reserve_body(struct connection *connection, size_t n_bytes)
 {
     struct door *door = connection->door;
-    const struct http_request *request = &connection->http1.request;
-    /* A chunked body has no length yet; it may become as long as the limit. */
-    size_t need = request->chunked ? (size_t)64 << 10 : (size_t)request->content_length;
-    if (door->body_memory + need > door->limits.max_body_memory) {
+    if (door->body_memory + n_bytes > door->limits.max_body_memory) {
         struct error error;
         error_set(&error, WEIR_E_FULL, "server", "too many large requests at once");
         connection_refuse(connection, 503, &error);
         return false;
     }
-    door->body_memory += need;
-    connection->body_reserved = need;
+    door->body_memory += n_bytes;
+    connection->body_reserved += n_bytes;
+    return true;
+}
+
+/* A lawful head with a body behind it: takes room for it, tells a client that waits. A chunked body has no length yet and
+ * takes its room as it comes. */
+static void body_begins(struct connection *connection, bool more_waiting)
+{
+    struct door *door = connection->door;
+    const struct http_request *request = &connection->http1.request;
+    if (!reserve_body(connection, request->chunked ? DOOR_READ_BYTES : (size_t)request->content_length))
+        return;
     int64_t now = clock_now_us();
     connection->deadline_us = now + door->limits.body_stall_ms * 1000;
     connection->body_deadline_us = now + door->limits.body_total_ms * 1000;
     if (request->expects_continue && !more_waiting)
         connection_send(connection, "HTTP/1.1 100 Continue\r\n\r\n", 25);
-    return true;
+}
+
+static void body_grew(struct connection *connection)
+{
+    connection->deadline_us = clock_now_us() + connection->door->limits.body_stall_ms * 1000;
+    size_t held = connection->http1.body.n;
+    if (held > connection->body_reserved)
+        (void)reserve_body(connection, held - connection->body_reserved);
 }
 
 static void request_complete(struct connection *connection)
@@ -295,8 +306,8 @@ static void request_complete(struct connection *connection)
     struct door *door = connection->door;
     connection->state = CONNECTION_ANSWERING;
     connection->deadline_us = 0;
-    door->handler.request(door->handler.user, &connection->exchange);
-    if (connection->state == CONNECTION_ANSWERING && connection->exchange.owner == NULL)
+    door->handler.request(door->handler.user, &connection->reply);
+    if (connection->state == CONNECTION_ANSWERING && connection->reply.owner == NULL)
         connection_close(connection); /* Nobody will ever answer it. */
 }
 
@@ -318,7 +329,7 @@ static size_t feed(struct connection *connection, const char *data, size_t n)
         else if (event == HTTP1_ERROR)
             connection_refuse(connection, http1->error_status, &http1->error);
         else if (http1->state != HTTP1_IN_HEAD)
-            connection->deadline_us = clock_now_us() + connection->door->limits.body_stall_ms * 1000;
+            body_grew(connection);
     }
     return at;
 }
@@ -399,7 +410,7 @@ static void read_plaintext(struct connection *connection)
 static void handshake_work(uv_work_t *work)
 {
     struct connection *connection = work->data;
-    connection->n_discarded = (size_t)(tls_handshake(connection->tls) + 1000);
+    connection->handshake_result = tls_handshake(connection->tls);
 }
 
 static void handshake_step(struct connection *connection);
@@ -407,8 +418,7 @@ static void handshake_step(struct connection *connection);
 static void handshake_worked(uv_work_t *work, int status)
 {
     struct connection *connection = work->data;
-    int result = (int)connection->n_discarded - 1000;
-    connection->n_discarded = 0;
+    int result = connection->handshake_result;
     connection->working = false;
     if (connection->state == CONNECTION_CLOSING) {
         maybe_free(connection);
@@ -586,13 +596,13 @@ int connection_open(struct door *door, struct listener *listener)
     if (connection == NULL)
         return WEIR_E_MEMORY;
     connection->door = door;
-    connection->exchange.connection = connection;
+    connection->reply.connection = connection;
     http1_init(&connection->http1, door->limits.max_body);
     buffer_init(&connection->raw, TLS_MAX_INPUT);
     buffer_init(&connection->ahead, DOOR_AHEAD_BYTES + DOOR_READ_BYTES + TLS_MAX_INPUT);
     buffer_init(&connection->pending, DOOR_QUEUE_MAX);
     buffer_init(&connection->inflight, DOOR_QUEUE_MAX);
-    buffer_init(&connection->exchange.headers, 16384);
+    buffer_init(&connection->reply.headers, 16384);
     connection->next = door->connections;
     connection->link = &door->connections;
     if (door->connections != NULL)

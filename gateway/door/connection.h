@@ -1,4 +1,4 @@
-/* A connection: its socket, its TLS session, its parser and the one exchange it may be in. Private to door/. */
+/* A connection: its socket, its TLS session, its parser and the one reply it may be in. Private to door/. */
 #ifndef WEIR_DOOR_CONNECTION_H
 #define WEIR_DOOR_CONNECTION_H
 
@@ -26,9 +26,9 @@ enum connection_state {
     CONNECTION_CLOSING,
 };
 
-struct exchange {
+struct reply {
     struct connection *connection;
-    const struct exchange_owner *owner;
+    const struct reply_owner *owner;
     void *user;
     struct buffer headers; /* Added ones, ready to send. */
     bool begun;
@@ -62,12 +62,13 @@ struct connection {
     struct buffer ahead;    /* Bytes after the current request. */
     struct buffer pending;  /* To be written next. */
     struct buffer inflight; /* Being written. */
-    struct exchange exchange;
+    struct reply reply;
     int64_t deadline_us;    /* Of the current phase, 0: none. */
     int64_t body_deadline_us;
     int64_t written_us;     /* When the peer last took something. */
     size_t body_reserved;
     size_t n_discarded;
+    int handshake_result;
 };
 
 struct listener {
@@ -99,8 +100,8 @@ int connection_open(struct door *door, struct listener *listener);
 /* Queues bytes for the peer; they go out before the loop next waits. */
 void connection_send(struct connection *connection, const void *data, size_t n);
 size_t connection_queued(const struct connection *connection);
-/* The exchange is over: goes on to the next request, or flushes and closes. */
-void connection_exchange_done(struct connection *connection, bool keep);
+/* The reply is over: goes on to the next request, or flushes and closes. */
+void connection_reply_done(struct connection *connection, bool keep);
 void connection_close(struct connection *connection);
 void connection_flush(struct connection *connection);
 /* Answers with the door's own error and closes once it is read. */

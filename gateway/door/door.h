@@ -1,8 +1,8 @@
 /* The door: listeners, connections, TLS, HTTP/1.1 in, answers and event streams out. It knows nothing of models or dialects:
- * a whole request goes to the handler, which answers through its exchange, now or later.
+ * a whole request goes to the handler, which answers through its reply, now or later.
  *
- * Everything here runs on the thread of one uv loop. An exchange lives until the handler has ended it or its owner's `gone`
- * has been called, whichever is first, and must not be touched afterwards. `gone` is never called from within an exchange_
+ * Everything here runs on the thread of one uv loop. A reply lives until the handler has ended it or its owner's `gone`
+ * has been called, whichever is first, and must not be touched afterwards. `gone` is never called from within a reply_
  * or door_ function. */
 #ifndef WEIR_DOOR_DOOR_H
 #define WEIR_DOOR_DOOR_H
@@ -12,7 +12,7 @@
 
 #include <uv.h>
 
-struct exchange;
+struct reply;
 struct door;
 
 /* Zero fields mean the defaults in brackets. */
@@ -30,8 +30,8 @@ struct door_limits {
 
 struct door_handler {
     void *user;
-    /* A whole request. Must answer, or call exchange_own and answer later. */
-    void (*request)(void *user, struct exchange *exchange);
+    /* A whole request. Must answer, or call reply_own and answer later. */
+    void (*request)(void *user, struct reply *reply);
     /* Appends the body (JSON) of an answer that the door itself gives: status and what is wrong. */
     void (*refusal)(void *user, int status, const struct error *error, struct buffer *out);
     /* The last connection is closed after door_drain. May be NULL. */
@@ -53,29 +53,29 @@ int door_connections(const struct door *door);
 
 /* ------------------------------------------------------------------ one request and its answer */
 
-struct exchange_owner {
-    /* The client has left, or the door was stopped: cancel the work. The exchange is no more. */
+struct reply_owner {
+    /* The client has left, or the door was stopped: cancel the work. The reply is no more. */
     void (*gone)(void *user);
-    /* The queue has drained below the low mark after exchange_writable was false. May be NULL. */
+    /* The queue has drained below the low mark after reply_writable was false. May be NULL. */
     void (*writable)(void *user);
 };
 
-const struct http_request *exchange_request_peek(const struct exchange *exchange);
-/* From now on owner is told. Without it the exchange must be answered before `request` returns. */
-void exchange_own(struct exchange *exchange, const struct exchange_owner *owner, void *user);
+const struct http_request *reply_request_peek(const struct reply *reply);
+/* From now on owner is told. Without it the reply must be answered before `request` returns. */
+void reply_own(struct reply *reply, const struct reply_owner *owner, void *user);
 /* Was the connection made to a loopback address of this machine? */
-bool exchange_is_loopback(const struct exchange *exchange);
+bool reply_is_loopback(const struct reply *reply);
 /* Adds a header to the answer. Bytes that a field value may not hold become blanks. Before answer and begin. */
-void exchange_header(struct exchange *exchange, const char *name, str value);
-/* The whole answer. Ends the exchange. */
-void exchange_answer(struct exchange *exchange, int status, const char *content_type, str body);
-/* A streamed answer: begin, any number of writes, end. Ends the exchange. */
-void exchange_begin(struct exchange *exchange, int status, const char *content_type);
-void exchange_write(struct exchange *exchange, str data);
-void exchange_end(struct exchange *exchange);
-/* Cuts the connection: for an answer that cannot be completed and must not look complete. Ends the exchange. */
-void exchange_abort(struct exchange *exchange);
+void reply_header(struct reply *reply, const char *name, str value);
+/* The whole answer. Ends the reply. */
+void reply_send(struct reply *reply, int status, const char *content_type, str body);
+/* A streamed answer: begin, any number of writes, end. Ends the reply. */
+void reply_begin(struct reply *reply, int status, const char *content_type);
+void reply_write(struct reply *reply, str data);
+void reply_end(struct reply *reply);
+/* Cuts the connection: for an answer that cannot be completed and must not look complete. Ends the reply. */
+void reply_abort(struct reply *reply);
 /* Is there room in the write queue (256 KiB)? When not, stop producing until `writable`. */
-bool exchange_writable(const struct exchange *exchange);
+bool reply_writable(const struct reply *reply);
 
 #endif

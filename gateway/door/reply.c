@@ -3,34 +3,34 @@
 
 #include "door/http_bytes.h"
 
-const struct http_request *exchange_request_peek(const struct exchange *exchange)
+const struct http_request *reply_request_peek(const struct reply *reply)
 {
-    return &exchange->connection->http1.request;
+    return &reply->connection->http1.request;
 }
 
-void exchange_own(struct exchange *exchange, const struct exchange_owner *owner, void *user)
+void reply_own(struct reply *reply, const struct reply_owner *owner, void *user)
 {
-    exchange->owner = owner;
-    exchange->user = user;
+    reply->owner = owner;
+    reply->user = user;
 }
 
-bool exchange_is_loopback(const struct exchange *exchange)
+bool reply_is_loopback(const struct reply *reply)
 {
-    return exchange->connection->loopback;
+    return reply->connection->loopback;
 }
 
-bool exchange_writable(const struct exchange *exchange)
+bool reply_writable(const struct reply *reply)
 {
-    struct connection *connection = exchange->connection;
+    struct connection *connection = reply->connection;
     bool room = connection_queued(connection) < DOOR_QUEUE_HIGH;
     if (!room)
-        connection->exchange.was_full = true;
+        connection->reply.was_full = true;
     return room;
 }
 
-void exchange_header(struct exchange *exchange, const char *name, str value)
+void reply_header(struct reply *reply, const char *name, str value)
 {
-    struct buffer *out = &exchange->headers;
+    struct buffer *out = &reply->headers;
     buffer_printf(out, "%s: ", name);
     for (size_t i = 0; i < value.n; i++)
         buffer_append_char(out, http_is_field_byte((unsigned char)value.data[i]) ? value.data[i] : ' ');
@@ -72,9 +72,9 @@ static const char *date_now(struct door *door)
     return door->date;
 }
 
-static void send_head(struct exchange *exchange, int status, const char *content_type, bool has_length, size_t length)
+static void send_head(struct reply *reply, int status, const char *content_type, bool has_length, size_t length)
 {
-    struct connection *connection = exchange->connection;
+    struct connection *connection = reply->connection;
     const struct http_request *request = &connection->http1.request;
     if (connection->door->draining)
         connection->http1.request.keep_alive = false;
@@ -85,49 +85,49 @@ static void send_head(struct exchange *exchange, int status, const char *content
         buffer_printf(&head, "Content-Type: %s\r\n", content_type);
     if (has_length)
         buffer_printf(&head, "Content-Length: %zu\r\n", length);
-    else if (exchange->chunked)
+    else if (reply->chunked)
         buffer_append_text(&head, "Transfer-Encoding: chunked\r\n");
     if (!request->keep_alive)
         buffer_append_text(&head, "Connection: close\r\n");
     else if (request->minor == 0)
         buffer_append_text(&head, "Connection: keep-alive\r\n");
-    buffer_append_str(&head, buffer_str(&exchange->headers));
+    buffer_append_str(&head, buffer_str(&reply->headers));
     buffer_append_text(&head, "\r\n");
     if (head.failed)
         connection_close(connection);
     else
         connection_send(connection, head.data, head.n);
     buffer_release(&head);
-    exchange->begun = true;
+    reply->begun = true;
 }
 
-void exchange_answer(struct exchange *exchange, int status, const char *content_type, str body)
+void reply_send(struct reply *reply, int status, const char *content_type, str body)
 {
-    struct connection *connection = exchange->connection;
-    exchange->head_only = str_equal(connection->http1.request.method, STR("HEAD"));
-    send_head(exchange, status, content_type, status != 204, body.n);
-    if (!exchange->head_only && status != 204)
+    struct connection *connection = reply->connection;
+    reply->head_only = str_equal(connection->http1.request.method, STR("HEAD"));
+    send_head(reply, status, content_type, status != 204, body.n);
+    if (!reply->head_only && status != 204)
         connection_send(connection, body.data, body.n);
-    connection_exchange_done(connection, connection->http1.request.keep_alive);
+    connection_reply_done(connection, connection->http1.request.keep_alive);
 }
 
-void exchange_begin(struct exchange *exchange, int status, const char *content_type)
+void reply_begin(struct reply *reply, int status, const char *content_type)
 {
-    struct connection *connection = exchange->connection;
+    struct connection *connection = reply->connection;
     struct http_request *request = &connection->http1.request;
-    exchange->head_only = str_equal(request->method, STR("HEAD"));
-    exchange->chunked = request->minor == 1;
-    if (!exchange->chunked)
+    reply->head_only = str_equal(request->method, STR("HEAD"));
+    reply->chunked = request->minor == 1;
+    if (!reply->chunked)
         request->keep_alive = false; /* The end of the connection is the end of the answer. */
-    send_head(exchange, status, content_type, false, 0);
+    send_head(reply, status, content_type, false, 0);
 }
 
-void exchange_write(struct exchange *exchange, str data)
+void reply_write(struct reply *reply, str data)
 {
-    struct connection *connection = exchange->connection;
-    if (exchange->head_only || data.n == 0)
+    struct connection *connection = reply->connection;
+    if (reply->head_only || data.n == 0)
         return;
-    if (!exchange->chunked) {
+    if (!reply->chunked) {
         connection_send(connection, data.data, data.n);
         return;
     }
@@ -138,16 +138,16 @@ void exchange_write(struct exchange *exchange, str data)
     connection_send(connection, "\r\n", 2);
 }
 
-void exchange_end(struct exchange *exchange)
+void reply_end(struct reply *reply)
 {
-    struct connection *connection = exchange->connection;
-    if (exchange->chunked && !exchange->head_only)
+    struct connection *connection = reply->connection;
+    if (reply->chunked && !reply->head_only)
         connection_send(connection, "0\r\n\r\n", 5);
-    connection_exchange_done(connection, connection->http1.request.keep_alive);
+    connection_reply_done(connection, connection->http1.request.keep_alive);
 }
 
-void exchange_abort(struct exchange *exchange)
+void reply_abort(struct reply *reply)
 {
-    exchange->owner = NULL;
-    connection_close(exchange->connection);
+    reply->owner = NULL;
+    connection_close(reply->connection);
 }

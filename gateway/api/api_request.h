@@ -1,0 +1,69 @@
+/* A request's body, parsed once into typed fields. What Weir does not know stays in `body` and goes to a provider untouched;
+ * what the local model cannot honour is named in `local_unsupported`, so that nothing is dropped in silence. */
+#ifndef WEIR_API_API_REQUEST_H
+#define WEIR_API_API_REQUEST_H
+
+#include "api/api_error.h"
+#include "weir_runtime.h"
+
+enum api_kind { API_CHAT, API_COMPLETIONS, API_EMBEDDINGS };
+
+enum {
+    API_MAX_CHOICES = 128,   /* n, and prompts × n. */
+    API_MAX_PROMPTS = 128,
+    API_MAX_INPUTS = 2048,   /* Of one embeddings request, as OpenAI's. */
+    API_MAX_MESSAGES = 4096,
+    API_MAX_STOPS = 4,
+};
+
+/* A prompt or an input: text, or token ids. */
+struct api_text {
+    str text;           /* Borrowed from the body. */
+    const int32_t *ids; /* NULL: it is text. */
+    size_t n_ids;
+};
+
+struct api_request {
+    enum api_kind kind;
+    json_t *body;       /* The whole object, owned. */
+    str model;
+    bool stream;
+    bool include_usage;
+    int n;
+    int best_of;
+    bool echo;
+    bool logprobs;
+    int n_top_logprobs;
+    bool has_max_tokens;
+    int64_t max_tokens;
+    struct sampling sampling; /* stops and bias point into the arena. */
+    json_t *messages;         /* Chat: borrowed from the body. */
+    struct api_text *texts;   /* Completions: prompts; embeddings: inputs. */
+    size_t n_texts;
+    bool token_input;         /* Some of texts are ids: nobody can scan them. */
+    bool base64;              /* Embeddings. */
+    int64_t dimensions;       /* Embeddings: asked for; 0: not. */
+    char local_unsupported[160]; /* The first field that the local model cannot honour; empty: none. */
+};
+
+/* Parses body for an endpoint. Everything is in arena, but for request->body, which api_request_release drops. On failure
+ * error is the answer. */
+int api_request_parse(struct api_request *request, enum api_kind kind, str body, struct arena *arena, struct api_error *error) WEIR_CHECKED;
+void api_request_release(struct api_request *request);
+/* Remembers a field that only a remote model can honour; the first one stays. */
+void api_request_mark_remote_only(struct api_request *request, const char *field);
+/* The messages as a local chat template takes them: content as one string, `developer` as `system`. New reference. */
+json_t *api_local_messages(const struct api_request *request);
+
+/* Parts of api_request_parse, one file each. */
+int chat_fields_parse(struct api_request *request, struct arena *arena, struct api_error *error) WEIR_CHECKED;
+int completion_fields_parse(struct api_request *request, struct arena *arena, struct api_error *error) WEIR_CHECKED;
+int embedding_fields_parse(struct api_request *request, struct arena *arena, struct api_error *error) WEIR_CHECKED;
+/* Fields that chat and completions share: sampling, stops, bias, n, stream. */
+int sampling_fields_parse(struct api_request *request, struct arena *arena, struct api_error *error) WEIR_CHECKED;
+/* Fails on, or marks as remote-only, every member of the body that `known` (ended by NULL) does not name. */
+void unknown_fields_mark(struct api_request *request, const char *const *known);
+/* A list of token ids (integers ≥ 0) into the arena. */
+int token_ids_parse(const json_t *array, const char *param, struct arena *arena, struct api_text *out, struct api_error *error) WEIR_CHECKED;
+
+#endif
