@@ -1,0 +1,43 @@
+/* Metrics: counters and histograms with label sets frozen at start, shown as Prometheus text 0.0.4 under OpenTelemetry's
+ * GenAI names. Written and read on the loop thread only; memory is fixed. */
+#ifndef WEIR_METRICS_METRICS_H
+#define WEIR_METRICS_METRICS_H
+
+#include "weir_base.h"
+
+enum metric_endpoint { METRIC_CHAT, METRIC_COMPLETIONS, METRIC_EMBEDDINGS, METRIC_ENDPOINTS };
+enum metric_route { METRIC_LOCAL, METRIC_REMOTE, METRIC_REFUSED, METRIC_ROUTES };
+
+enum { METRICS_MAX_PROVIDERS = 64, METRIC_BUCKETS = 16 };
+
+struct metrics;
+
+struct metrics *metrics_new(void); /* NULL: no memory. */
+void metrics_free(struct metrics *metrics);
+
+struct metric_request {
+    enum metric_endpoint endpoint;
+    enum metric_route route;
+    int status;                  /* 0: cancelled by the client. */
+    int64_t prompt_tokens, completion_tokens;
+    int64_t cost_nusd;           /* Negative: unknown. */
+    int64_t saved_nusd;          /* Negative: unknown. */
+    int64_t total_us;
+    int64_t first_token_us;      /* Negative: none came. */
+};
+/* One accepted request has ended. */
+void metrics_request(struct metrics *metrics, const struct metric_request *request);
+/* One request was turned away before a decision, or belongs to no metered endpoint. */
+void metrics_refused(struct metrics *metrics, int status);
+
+/* Gauges of the moment, given at each scrape. */
+struct metric_gauges {
+    int connections, requests;
+    int sessions_running, sessions_waiting;
+    size_t kv_used_bytes, kv_budget_bytes;
+    int64_t generated_tokens, ledger_waiting, ledger_rows, ledger_failures;
+    bool ledger_ok, ready;
+};
+void metrics_write(const struct metrics *metrics, const struct metric_gauges *gauges, struct buffer *out);
+
+#endif

@@ -1,0 +1,288 @@
+/* The local answer: one engine session for each choice. The engine's thread only wakes the loop; the loop pulls events out of
+ * the sessions as long as the client takes them, so a slow client pauses its own sessions and nobody else's. */
+#include "request/request.h"
+
+#include "upstream/relay.h"
+
+#include <assert.h>
+
+/* Engine thread: something is new in some session. */
+static void on_engine(void *user)
+{
+    struct service *service = user;
+    uv_async_send(&service->engine_wake);
+}
+
+static const char *finish_name(enum finish_reason reason)
+{
+    return reason == FINISH_LENGTH ? "length" : "stop";
+}
+
+/* Choices of one prompt that are generated: best_of of them. */
+static int per_prompt(const struct request *request)
+{
+    return request->api.kind == API_CHAT ? request->api.n : request->api.best_of;
+}
+
+static void fail_submit(struct request *request, int status, const struct error *err)
+{
+    struct api_error error;
+    if (status == WEIR_E_LIMIT) {
+        api_error_set(&error, 400, "context_length_exceeded", request->api.kind == API_CHAT ? "messages" : "prompt", "%s", err->text);
+    } else if (status == WEIR_E_INVALID) {
+        api_error_set(&error, 400, NULL, err->where, "%s: %s", err->where, err->text);
+    } else if (status == WEIR_E_FULL) {
+        api_error_set(&error, 503, "overloaded", NULL, "Too many local generations are waiting; try again shortly");
+        error.retry_after_s = 1;
+    } else {
+        api_error_set(&error, 503, NULL, NULL, "The local model is not available: %s", status_name((enum weir_status)status));
+        error.retry_after_s = 5;
+    }
+    request_fail(request, &error, status == WEIR_E_LIMIT || status == WEIR_E_INVALID ? "refused" : "error");
+}
+
+static int submit(struct request *request, int index, const int32_t *prompt, size_t n_prompt, struct error *err)
+{
+    struct sampling sampling = request->api.sampling;
+    int which = index % per_prompt(request);
+    if (sampling.seeded)
+        sampling.seed += (uint64_t)which; /* Choices of one seed differ, and each comes out the same every time. */
+    if (request->api.kind == API_COMPLETIONS && sampling.max_tokens == 0) {
+        request->choices[index].ended = true;
+        request->choices[index].finish_reason = "length";
+        return 0;
+    }
+    return engine_submit(request->service->engine, prompt, n_prompt, &sampling, on_engine, request->service, &request->choices[index].session, err);
+}
+
+void request_answer_local(struct request *request)
+{
+    struct service *service = request->service;
+    request->cost_nusd = 0;
+    answer_head_init(&request->head, request->api.kind, request->decision_id, str_of(model_info_peek(service->chat)->name),
+                     request->api.stream && request->api.include_usage);
+    int n = (int)request->n_prompts * per_prompt(request);
+    if (request->n_prompts == 0 || choices_open(request, n) < 0) {
+        struct api_error error;
+        api_error_set(&error, 503, NULL, NULL, "The request does not fit into memory");
+        request_enter(request, REQUEST_LOCAL);
+        request_fail(request, &error, "error");
+        return;
+    }
+    if (request->api.echo && request->api.logprobs)
+        request_echo(request);
+    else
+        local_begin(request);
+}
+
+/* Text of a prompt as the echo shows it. */
+static void echo_prompt(struct request *request, int index)
+{
+    const struct api_text *text = &request->api.texts[index / per_prompt(request)];
+    struct choice *choice = &request->choices[index];
+    const struct ids *ids = &request->prompts[index / per_prompt(request)];
+    if (text->ids == NULL)
+        buffer_append_str(&choice->text, text->text);
+    else if (tokenizer_decode(model_tokenizer_peek(request->service->chat), ids->data, ids->n, false, &choice->text) < 0)
+        buffer_clear(&choice->text);
+}
+
+void local_begin(struct request *request)
+{
+    struct error err = {0};
+    request_enter(request, REQUEST_LOCAL);
+    for (int i = 0; i < request->n_choices; i++) {
+        const struct ids *prompt = &request->prompts[i / per_prompt(request)];
+        if (request->api.echo)
+            echo_prompt(request, i);
+        int status = submit(request, i, prompt->data, prompt->n, &err);
+        if (status < 0) {
+            fail_submit(request, status, &err);
+            return;
+        }
+        if (i % per_prompt(request) == 0)
+            request->usage.prompt_tokens += (int64_t)prompt->n;
+    }
+    request->usage_known = true;
+    local_pump(request);
+}
+
+void request_finish_locally(struct request *request)
+{
+    struct service *service = request->service;
+    struct error err = {0};
+    request_enter(request, REQUEST_LOCAL);
+    request->seams++;
+    str_copy(request->route, sizeof request->route, STR("local"));
+    for (int i = 0; i < request->n_choices; i++) {
+        struct choice *choice = &request->choices[i];
+        if (choice->ended)
+            continue;
+        /* What was sent so far is the beginning of the answer: the model goes on behind it. */
+        struct ids prompt = {0};
+        const struct ids *base = &request->prompts[i / per_prompt(request)];
+        int status = 0;
+        for (size_t k = 0; k < base->n && status == 0; k++)
+            status = ids_append(&prompt, base->data[k]);
+        if (status == 0)
+            status = tokenizer_encode(model_tokenizer_peek(service->chat), buffer_str(&choice->text), TOKENIZE_BARE, &prompt, &err);
+        if (status == 0)
+            status = submit(request, i, prompt.data, prompt.n, &err);
+        ids_release(&prompt);
+        if (status < 0) {
+            struct api_error error;
+            api_error_set(&error, 502, "stream_broken", NULL, "The answer broke off and could not be carried on");
+            request_fail(request, &error, "error");
+            return;
+        }
+    }
+    local_pump(request);
+}
+
+/* ------------------------------------------------------------------ events */
+
+static void on_token(struct request *request, int index, const struct session_event *event)
+{
+    struct choice *choice = &request->choices[index];
+    if (request->first_token_us < 0)
+        request->first_token_us = clock_now_us() - request->started_us;
+    choice->n_tokens += event->n_tokens;
+    for (int i = 0; event->logprobs != NULL && i < event->n_tokens; i++)
+        choice->sum_logprob += (double)event->logprobs[i].logprob;
+    bool logprobs = request->api.logprobs && event->logprobs != NULL;
+    if (logprobs)
+        logprob_lists_append(&choice->logprobs, request->api.kind, model_tokenizer_peek(request->service->chat), event->tokens, event->logprobs,
+                             event->top, event->n_tokens, event->n_top);
+    if (!request->api.stream) {
+        buffer_append_str(&choice->text, event->text);
+        return;
+    }
+    if (event->text.n == 0 && !logprobs)
+        return;
+    chunk_text(&request->head, index, event->text, logprobs ? &choice->logprobs : NULL, &request->out);
+    logprob_lists_clear(&choice->logprobs);
+}
+
+/* False: it failed, and the request is no more. */
+static bool on_session_end(struct request *request, int index, const struct session_event *event)
+{
+    struct choice *choice = &request->choices[index];
+    choice->ended = true;
+    request->usage.completion_tokens += event->usage.completion_tokens;
+    if (index % per_prompt(request) == 0)
+        request->usage.cached_tokens += event->usage.cached_tokens;
+    if (event->reason == FINISH_ERROR || event->reason == FINISH_CANCELLED) {
+        struct api_error error;
+        log_event(LOG_ERROR, "local_failed", "%s: %s", request->decision_id, event->error != NULL ? event->error->text : "cancelled");
+        api_error_set(&error, 500, "local_model_failed", NULL, "The local model failed");
+        request_fail(request, &error, "error");
+        return false;
+    }
+    choice->finish_reason = finish_name(event->reason);
+    if (request->api.stream)
+        chunk_finish(&request->head, index, choice->finish_reason, &request->out);
+    return true;
+}
+
+/* The n best of best_of generated ones, by mean log-probability, into out[n] in order of goodness. */
+static void pick_best(const struct request *request, int first, int *out)
+{
+    bool taken[API_MAX_CHOICES] = {false};
+    int n = request->api.n, from = per_prompt(request);
+    assert(from <= API_MAX_CHOICES);
+    for (int k = 0; k < n; k++) {
+        int best = -1;
+        double best_mean = 0;
+        for (int i = 0; i < from; i++) {
+            const struct choice *choice = &request->choices[first + i];
+            double mean = from == n ? -i : choice->n_tokens > 0 ? choice->sum_logprob / choice->n_tokens : 0.0;
+            if (!taken[i] && (best < 0 || mean > best_mean)) {
+                best = i;
+                best_mean = mean;
+            }
+        }
+        taken[best] = true;
+        out[k] = first + best;
+    }
+}
+
+static void finish_whole(struct request *request)
+{
+    int best[API_MAX_CHOICES], index = 0;
+    answer_begin(&request->head, &request->out);
+    for (int first = 0; first < request->n_choices; first += per_prompt(request)) {
+        pick_best(request, first, best);
+        for (int k = 0; k < request->api.n; k++) {
+            struct choice *choice = &request->choices[best[k]];
+            answer_choice(&request->head, index++, buffer_str(&choice->text), request->api.logprobs ? &choice->logprobs : NULL,
+                          choice->finish_reason, &request->out);
+        }
+    }
+    answer_end(&request->head, &request->usage, &request->out);
+    const char *finish_reason = request->choices[best[0]].finish_reason;
+    if (request->out.failed) {
+        struct api_error error;
+        api_error_set(&error, 500, NULL, NULL, "The answer is larger than this server gives");
+        request_fail(request, &error, "error");
+        return;
+    }
+    request_headers(request, true);
+    reply_send(request->reply, 200, "application/json", buffer_str(&request->out));
+    request->reply = NULL;
+    request_end(request, "ok", 200, finish_reason, NULL);
+}
+
+/* The beginning of a stream: roles, or the echoed prompts. */
+static void begin_stream(struct request *request)
+{
+    stream_begin(request);
+    stream_roles(request);
+    for (int i = 0; i < request->n_choices && request->api.echo; i++) {
+        struct choice *choice = &request->choices[i];
+        chunk_text(&request->head, i, buffer_str(&choice->text), request->api.logprobs ? &choice->logprobs : NULL, &request->out);
+        logprob_lists_clear(&choice->logprobs);
+    }
+}
+
+void local_pump(struct request *request)
+{
+    if (request->paused)
+        return;
+    bool all_ended = true;
+    for (int i = 0; i < request->n_choices; i++) {
+        struct choice *choice = &request->choices[i];
+        struct session_event event;
+        while (!choice->ended && session_next(choice->session, &event) == 1) {
+            if (request->api.stream && !request->streaming && !(event.kind == SESSION_END && event.reason == FINISH_ERROR))
+                begin_stream(request);
+            if (event.kind == SESSION_TOKEN)
+                on_token(request, i, &event);
+            else if (!on_session_end(request, i, &event))
+                return;
+            if (request->api.stream && !stream_flush(request))
+                return;
+        }
+        all_ended &= choice->ended;
+    }
+    if (!all_ended)
+        return;
+    if (!request->api.stream) {
+        finish_whole(request);
+        return;
+    }
+    if (!request->streaming) { /* Nothing was to be generated. */
+        begin_stream(request);
+        for (int i = 0; i < request->n_choices; i++)
+            chunk_finish(&request->head, i, request->choices[i].finish_reason, &request->out);
+    }
+    stream_finish(request, request->choices[0].finish_reason);
+}
+
+void local_cancel(struct request *request)
+{
+    for (int i = 0; i < request->n_choices; i++) {
+        if (request->choices[i].session != NULL)
+            session_free(request->choices[i].session);
+        request->choices[i].session = NULL;
+    }
+}

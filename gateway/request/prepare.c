@@ -1,0 +1,203 @@
+/* What may take longer than a loop may wait: the policy scan with its verdict, redaction, the classifier's score, and the
+ * prompt's tokens. Runs on a worker of libuv's pool, or on the spot when there is little to do.
+ *
+ * While it runs the request is the worker's: it reads what was parsed, writes the results of PREPARE, allocates from the
+ * request's arena. Whatever fails here closes the remote path (verdict) or the local one (request->local); the decision is
+ * made from that and not by an error here. */
+#include "request/request.h"
+
+enum {
+    SMALL_BODY_BYTES = 2048, /* A scan of this takes well below a millisecond. */
+};
+
+static void close_remote(struct verdict *verdict, const char *reason)
+{
+    verdict->permitted = 0;
+    if (verdict->n_reasons < VERDICT_MAX_REASONS)
+        verdict->reasons[verdict->n_reasons++] = reason;
+}
+
+static void tenant_key(const struct request *request, uint8_t out[32])
+{
+    const char *tenant = request->has_key ? request->key.tenant : "";
+    hmac_sha256(request->service->pseudonym_key, sizeof request->service->pseudonym_key, tenant, strlen(tenant), out);
+}
+
+static void redact(struct request *request)
+{
+    uint8_t key[32];
+    struct error err = {0};
+    tenant_key(request, key);
+    int status = redaction_new(&request->redaction, request->snapshot->pack, key, &err);
+    bytes_wipe(key, sizeof key);
+    if (status == 0)
+        request->redacted_body = body_redact(request->api.body, request->redaction, request->verdict->findings, request->fields,
+                                             request->n_fields, &err);
+    if (request->redacted_body == NULL) {
+        log_event(LOG_WARN, "redaction_failed", "%s: %s", request->decision_id, err.text);
+        close_remote(request->verdict, "redaction_failed");
+    }
+}
+
+static void scan(struct request *request)
+{
+    struct error err = {0};
+    struct policy_provider providers[CONFIG_MAX_PROVIDERS];
+    const struct config *config = request->snapshot->config;
+    int collected = body_fields_collect(request->api.body, &request->arena, &request->fields, &request->n_fields, &err);
+    config_policy_providers(config, providers);
+    struct policy_query query = {
+        .tenant = request->has_key ? request->key.tenant : NULL,
+        .fields = request->fields,
+        .n_fields = request->n_fields,
+        .providers = providers,
+        .n_providers = (size_t)config->n_providers,
+    };
+    int status = policy_evaluate(request->snapshot->pack, &query, &request->arena, &request->verdict, &err);
+    if (request->verdict == NULL)
+        return;
+    if (status < 0)
+        log_event(LOG_WARN, "policy_error", "%s: %s", request->decision_id, err.text);
+    if (collected < 0)
+        close_remote(request->verdict, "scan_truncated");
+    if (request->api.token_input)
+        close_remote(request->verdict, "unscannable_input");
+    if (request->verdict->effect == EFFECT_REDACT && request->verdict->permitted != 0 && request->name.n_targets > 0)
+        redact(request);
+}
+
+static void score(struct request *request)
+{
+    struct scorer *scorer = request->service->scorer;
+    struct error err = {0};
+    if (scorer == NULL || request->name.kind != NAME_AUTO || request->name.n_targets == 0 || request->api.kind == API_EMBEDDINGS)
+        return;
+    int status = request->api.kind == API_CHAT
+                     ? scorer_score_messages(scorer, request->api.messages, &request->arena, &request->score, &err)
+                     : scorer_score_text(scorer, request->api.texts[0].text, &request->arena, &request->score, &err);
+    request->scored = status == 0;
+    if (status < 0)
+        log_event(LOG_WARN, "score_failed", "%s: %s", request->decision_id, err.text);
+}
+
+static void close_local(struct request *request, enum local_state state, const char *detail)
+{
+    request->local = state;
+    str_copy(request->local_detail, sizeof request->local_detail, str_of(detail));
+}
+
+static int encode_chat(struct request *request, struct error *err)
+{
+    json_t *messages = api_local_messages(&request->api);
+    if (messages == NULL)
+        return error_set(err, WEIR_E_MEMORY, "messages", "out of memory");
+    int status = model_chat_ids(request->service->chat, messages, NULL, &request->prompts[0], err);
+    json_decref(messages);
+    return status;
+}
+
+/* Ids given by the caller must be the vocabulary's. */
+static int copy_ids(struct ids *out, const struct api_text *text, int n_vocab, struct error *err)
+{
+    for (size_t i = 0; i < text->n_ids; i++) {
+        if (text->ids[i] >= n_vocab)
+            return error_set(err, WEIR_E_INVALID, "prompt", "token id %d is not in the vocabulary of %d", (int)text->ids[i], n_vocab);
+        if (ids_append(out, text->ids[i]) < 0)
+            return error_set(err, WEIR_E_MEMORY, "prompt", "out of memory");
+    }
+    return 0;
+}
+
+/* The prompts as the local chat model reads them. */
+static void tokenize(struct request *request)
+{
+    struct service *service = request->service;
+    struct error *err = &request->prepare_error;
+    size_t n = request->api.kind == API_CHAT ? 1 : request->api.n_texts;
+    const struct model_info *info = model_info_peek(service->chat);
+    const struct tokenizer *tokenizer = model_tokenizer_peek(service->chat);
+    request->prompts = arena_array(&request->arena, n, sizeof *request->prompts);
+    if (request->prompts == NULL || tokenizer == NULL) {
+        close_local(request, LOCAL_MISSING, "");
+        return;
+    }
+    request->n_prompts = n;
+    for (size_t i = 0; i < n; i++) {
+        int status;
+        if (request->api.kind == API_CHAT)
+            status = encode_chat(request, err);
+        else if (request->api.texts[i].ids != NULL)
+            status = copy_ids(&request->prompts[i], &request->api.texts[i], info->n_vocab, err);
+        else
+            status = tokenizer_encode(tokenizer, request->api.texts[i].text, 0, &request->prompts[i], err);
+        if (status < 0) {
+            close_local(request, LOCAL_UNSUPPORTED, request->api.kind == API_CHAT ? "messages" : "prompt");
+            return;
+        }
+        if (request->prompts[i].n >= (size_t)info->n_context)
+            close_local(request, LOCAL_TOO_LONG, "");
+    }
+}
+
+static void prepare_local(struct request *request)
+{
+    struct service *service = request->service;
+    bool embeddings = request->api.kind == API_EMBEDDINGS;
+    request->local = LOCAL_READY;
+    if (embeddings ? service->encoder == NULL : service->engine == NULL) {
+        close_local(request, LOCAL_MISSING, "");
+    } else if (request->api.local_unsupported[0] != '\0') {
+        close_local(request, LOCAL_UNSUPPORTED, request->api.local_unsupported);
+    } else if (embeddings) {
+        if (request->api.dimensions > 0 && request->api.dimensions != model_info_peek(service->encoder)->n_embd)
+            close_local(request, LOCAL_UNSUPPORTED, "dimensions");
+    } else if (request->name.kind != NAME_PINNED) {
+        tokenize(request);
+    }
+}
+
+static void prepare_run(struct request *request)
+{
+    int64_t started = clock_now_us();
+    scan(request);
+    int64_t scanned = clock_now_us();
+    score(request);
+    request->policy_us = scanned - started;
+    request->score_us = clock_now_us() - scanned;
+    prepare_local(request);
+}
+
+static void on_work(uv_work_t *work)
+{
+    prepare_run(work->data);
+}
+
+static void on_worked(uv_work_t *work, int status)
+{
+    struct request *request = work->data;
+    if (request->gone)
+        request_end(request, "cancelled", LEDGER_NULL, NULL, "client_closed");
+    else if (status < 0)
+        prepare_run(request), request_prepared(request);
+    else
+        request_prepared(request);
+    request_unpin(request);
+}
+
+void request_prepare(struct request *request)
+{
+    bool scores = request->name.kind == NAME_AUTO && request->service->scorer != NULL && request->name.n_targets > 0;
+    size_t n_body = reply_request_peek(request->reply)->body.n;
+    if (n_body <= SMALL_BODY_BYTES && !scores) {
+        prepare_run(request);
+        request_prepared(request);
+        return;
+    }
+    request->work.data = request;
+    request->n_pins++;
+    if (uv_queue_work(&request->service->loop, &request->work, on_work, on_worked) < 0) {
+        prepare_run(request);
+        request_prepared(request);
+        request_unpin(request);
+    }
+}

@@ -1,0 +1,74 @@
+/* The daemon's shared state: configuration snapshot, policy pack, prices, ledger, keys, models, upstream, door. Opened once,
+ * used by every request.
+ *
+ * Threads: everything here belongs to the loop thread, but for what a preparing worker reads of a request's snapshot (pack,
+ * scorer, models), which is immutable or locks for itself. A snapshot is held by each request that uses it, so a reload never
+ * pulls anything from under one. */
+#ifndef WEIR_REQUEST_SERVICE_H
+#define WEIR_REQUEST_SERVICE_H
+
+#include "config/config.h"
+#include "door/door.h"
+#include "keys/admin_socket.h"
+#include "keys/keys.h"
+#include "ledger/ledger.h"
+#include "metrics/metrics.h"
+#include "money/budget.h"
+#include "money/prices.h"
+#include "weir_classifier.h"
+
+struct request;
+struct upstream;
+
+/* What a reload swaps, whole. */
+struct snapshot {
+    const struct config *config;
+    struct pack *pack;
+    const struct prices *prices; /* NULL: costs are unknown. */
+    int n_holders;               /* Loop thread only. */
+};
+
+struct service {
+    uv_loop_t loop;
+    struct config_store *store;
+    struct snapshot *snapshot;
+    struct ledger *ledger;
+    struct ledger_port *port;
+    struct budget_table *budgets;
+    struct keys *keys;
+    struct admin_socket *admin;
+    struct model *chat;          /* NULL: none could be opened. */
+    struct engine *engine;
+    struct model *encoder;       /* NULL: none. */
+    struct head *head;
+    struct scorer *scorer;
+    struct upstream *upstream;
+    struct door *door;
+    struct metrics *metrics;
+    uint8_t pseudonym_key[32];   /* Master of the tenants' redaction keys; in the data folder, mode 0600. */
+    uv_async_t ledger_wake;
+    uv_async_t engine_wake;
+    uv_timer_t tick;
+    uv_signal_t signals[3];
+    struct request *requests;    /* All that are alive. */
+    int n_requests;
+    int64_t drain_until_us;      /* 0: not draining. */
+    bool handles_open;
+};
+
+/* Opens everything that needs no loop. Errors are sentences for the operator. */
+int service_open(struct service *service, const char *config_path, struct error *err) WEIR_CHECKED;
+void service_close(struct service *service);
+/* Reads the configuration, the pack and the prices again; on failure the old snapshot stays whole. */
+void service_reload(struct service *service);
+struct snapshot *snapshot_hold(struct snapshot *snapshot);
+void snapshot_drop(struct snapshot *snapshot);
+
+/* The loop, from first listener to last connection. listen, when not NULL, takes the place of the configured addresses. Says
+ * on stderr where it listens. */
+int service_run(struct service *service, const char *listen, struct error *err) WEIR_CHECKED;
+
+/* A whole HTTP request has come: finds its endpoint. door_handler.request. */
+void route_request(void *service, struct reply *reply);
+
+#endif
