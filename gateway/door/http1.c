@@ -155,6 +155,10 @@ static int parse_head(struct http1 *http1)
         .on_url = on_url, .on_header_field = on_header_field, .on_header_value = on_header_value};
     struct head_parse parse = {.request = &http1->request};
     llhttp_t parser;
+    /* Tabs are lawful blanks around a value; llhttp takes them for a part of a length. */
+    for (size_t i = 0; i < http1->head.n; i++)
+        if (http1->head.data[i] == '\t')
+            http1->head.data[i] = ' ';
     llhttp_init(&parser, HTTP_REQUEST, &settings);
     parser.data = &parse;
     enum llhttp_errno code = llhttp_execute(&parser, http1->head.data, http1->head.n);

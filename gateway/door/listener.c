@@ -148,8 +148,8 @@ int door_listen(struct door *door, const char *url, const char *certificate, con
                 struct error *err)
 {
     char host[256];
-    bool tls;
-    int port;
+    bool tls = false;
+    int port = 0;
     struct sockaddr_storage address;
     memset(&address, 0, sizeof address);
     int status = split_url(url, &tls, host, sizeof host, &port, err);
