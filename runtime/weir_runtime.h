@@ -114,6 +114,7 @@ struct template_limits {
     size_t max_memory_bytes; /* Of all values alive [256 MiB]. */
     int max_depth;           /* Nesting of expressions, blocks, macro calls, values [200]. */
     int64_t now_unix;        /* What strftime_now shows; 0: the clock. */
+    struct buffer *message;  /* If set, gets the whole text of raise_exception, which err may have to cut. */
 };
 
 enum template_failure { TEMPLATE_NO_FAILURE, TEMPLATE_RAISED, TEMPLATE_FAILED, TEMPLATE_SYNTAX, TEMPLATE_LIMIT };

@@ -5,7 +5,8 @@
 #include <stdio.h>
 
 /* Each verb is declared here and listed once below. */
-#define VERBS(X)
+#define VERBS(X) \
+    X(render)
 
 #define DECLARE_VERB(name) extern const struct verb verb_##name;
 VERBS(DECLARE_VERB)
