@@ -159,12 +159,19 @@ static void bind_rest(struct rendering *r, struct macro *macro, const struct arg
     }
 }
 
+/* Calls nested too deep fail as they do in the reference, where the interpreter's recursion limit ends them. */
+static void enter_call(struct rendering *r)
+{
+    if (++r->depth > r->max_depth)
+        rendering_fail(r, TEMPLATE_FAILED, "maximum recursion depth exceeded");
+}
+
 struct value call_macro(struct rendering *r, struct macro *macro, const struct args *args, struct value caller)
 {
     const struct node *node = macro->node;
     struct scope *outer = r->scope, *own = scope_push(r, macro->scope);
     bool autoescape = r->autoescape;
-    rendering_deeper(r);
+    enter_call(r);
     bool *given = rendering_array(r, node->list.n, sizeof *given);
     for (size_t i = 0; i < node->list.n; i++) {
         const struct text *name = r->template->names[node->list.items[i]->name];
@@ -197,7 +204,7 @@ static struct value call_loop(struct rendering *r, struct loop *loop, const stru
         rendering_fail(r, TEMPLATE_FAILED, "the loop must have the 'recursive' marker to be called");
     if (args->n != 1 || args->n_named > 0)
         rendering_fail(r, TEMPLATE_FAILED, "loop() takes one argument");
-    rendering_deeper(r);
+    enter_call(r);
     size_t mark = rendering_mark(r);
     (void)exec_for(r, loop->node, args->positional[0], loop->scope, loop->depth0 + 1);
     rendering_shallower(r);
@@ -207,7 +214,7 @@ static struct value call_loop(struct rendering *r, struct loop *loop, const stru
 static struct value call_block(struct rendering *r, const struct node *block)
 {
     struct scope *outer = r->scope;
-    rendering_deeper(r);
+    enter_call(r);
     size_t mark = rendering_mark(r);
     r->scope = scope_push(r, r->root);
     (void)exec_body(r, &block->body);

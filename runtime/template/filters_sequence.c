@@ -376,6 +376,8 @@ FILTER(filter_attr)
 {
     struct value name = value_str(r, bound[0]);
     struct value found = value_attribute_only(r, self, value_bytes(name));
+    if (found.kind == VALUE_MISSING && self.kind == VALUE_UNDEFINED && !str_starts(value_bytes(name), STR("__")))
+        return value_attribute(r, self, value_bytes(name), name.text); /* Fails with the undefined's own message. */
     return found.kind != VALUE_MISSING ? found : value_undefined(r, UNDEFINED_MEMBER, value_bytes(name));
 }
 

@@ -3,20 +3,23 @@
  * mapping, is unsafe: an undefined whose use fails. */
 #include "template/rendering.h"
 
-static bool is_dunder(str name)
+static bool is_dunder(enum value_kind kind, str name)
 {
-    /* Attributes every Python object has. */
-    static const char *const names[] = {"__class__", "__init__", "__doc__", "__dict__", "__module__", "__hash__", "__eq__", "__ne__", "__str__",
+    /* Attributes that objects have in Python; an undefined has no more than the first of them. */
+    static const char *const names[] = {"__class__", "__init__", "__doc__", "__module__", "__hash__", "__eq__", "__ne__", "__str__",
                                         "__repr__", "__dir__", "__new__", "__reduce__", "__reduce_ex__", "__sizeof__", "__format__",
                                         "__getattribute__", "__setattr__", "__delattr__", "__init_subclass__", "__subclasshook__", "__lt__",
-                                        "__le__", "__gt__", "__ge__", "__getstate__", "__call__", "__globals__", "__code__", "__len__", "__iter__",
-                                        "__getitem__", "__contains__", "__add__", "__mul__", "__mod__", "__bool__", "__int__", "__name__",
-                                        "__self__", "__func__", "__slots__", "__weakref__", NULL};
+                                        "__le__", "__gt__", "__ge__", "__getstate__", "__call__", "__len__", "__iter__", "__getitem__",
+                                        "__add__", "__mul__", "__mod__", "__bool__", "__int__", "__slots__", "__dict__", "__globals__",
+                                        "__code__", "__contains__", "__name__", "__self__", "__func__", "__weakref__", NULL};
     if (!str_starts(name, STR("__")))
         return false;
-    for (const char *const *known = names; *known != NULL; known++)
+    for (const char *const *known = names; *known != NULL; known++) {
+        if (kind == VALUE_UNDEFINED && strcmp(*known, "__dict__") == 0)
+            return false;
         if (str_equal(name, str_of(*known)))
             return true;
+    }
     return false;
 }
 
@@ -128,7 +131,7 @@ static struct value data_attribute(struct rendering *r, struct value object, str
 struct value value_attribute_only(struct rendering *r, struct value object, str name)
 {
     if (name.n > 0 && name.data[0] == '_') {
-        if (is_dunder(name))
+        if (is_dunder(object.kind, name))
             return value_undefined(r, UNDEFINED_UNSAFE, name);
         return (struct value){0};
     }
