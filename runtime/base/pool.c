@@ -7,6 +7,10 @@
  * n_inside and then checking that the generation it saw is still current; thus after the caller has closed the
  * generation and seen n_inside zero, no helper touches the job any more.
  *
+ * Where another process keeps a core busy, a helper is put aside in the midst of a chunk for a whole time slice, and the
+ * caller with it. A wait that is out of proportion to the job says so: the caller then works alone for a while, twice as
+ * long each time in a row, before it lets helpers in again.
+ *
  * Atomics live here and in log.c, clock.c, str.c. */
 #include "weir_base.h"
 
@@ -16,7 +20,13 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { SPIN_US = 50 };
+enum {
+    SPIN_US = 50,
+    SPIN_TURNS = 1 << 15, /* The end of patience when the clock stands still. */
+    STALL_US = 1000,     /* A wait above this, and above a quarter of the job, is a helper put aside. */
+    ALONE_MIN_US = 8000,
+    ALONE_MAX_US = 64000,
+};
 
 struct pool {
     int n_threads;
@@ -28,6 +38,8 @@ struct pool {
     int n_chunks;
     pool_fn *fn;
     void *arg;
+    int64_t alone_until_us; /* The caller's own: 0 as a rule. */
+    int64_t alone_us;       /* How long next time. */
     pthread_t helpers[];
 };
 
@@ -74,7 +86,7 @@ static uint32_t wait_for_change(struct pool *pool, uint32_t seen)
         if (now != seen)
             return now;
         cpu_relax();
-        if (turn % 64 == 0 && clock_now_us() - started > SPIN_US)
+        if ((turn % 64 == 0 && clock_now_us() - started > SPIN_US) || turn == SPIN_TURNS)
             break;
     }
     atomic_fetch_add(&pool->n_sleeping, 1);
@@ -152,9 +164,38 @@ int pool_threads(const struct pool *pool)
     return pool->n_threads;
 }
 
+/* Waits for helpers that are still at a chunk; notes when that took out of proportion to the job, begun at started_us. */
+static void wait_for_helpers(struct pool *pool, int64_t started_us)
+{
+    int64_t since_us = 0;
+    for (unsigned turn = 1; atomic_load(&pool->n_inside) > 0; turn++) {
+        cpu_relax();
+        if (turn % 256 != 0)
+            continue;
+        if (since_us == 0)
+            since_us = clock_now_us();
+        sched_yield();
+    }
+    if (since_us == 0)
+        return;
+    int64_t waited_us = clock_now_us() - since_us;
+    if (waited_us > STALL_US && waited_us > (since_us - started_us) / 4) {
+        pool->alone_us = pool->alone_us == 0 ? ALONE_MIN_US : pool->alone_us < ALONE_MAX_US ? pool->alone_us * 2 : ALONE_MAX_US;
+        pool->alone_until_us = clock_now_us() + pool->alone_us;
+    }
+}
+
 void pool_run(struct pool *pool, int n_chunks, pool_fn *fn, void *arg)
 {
-    if (pool == NULL || pool->n_threads == 1 || n_chunks <= 1) {
+    int64_t now_us = 0;
+    bool alone = pool == NULL || pool->n_threads == 1 || n_chunks <= 1;
+    if (!alone) {
+        now_us = clock_now_us();
+        alone = now_us < pool->alone_until_us;
+        if (!alone && now_us - pool->alone_until_us > 4 * ALONE_MAX_US)
+            pool->alone_us = 0; /* Undisturbed for long enough. */
+    }
+    if (alone) {
         for (int chunk = 0; chunk < n_chunks; chunk++)
             fn(arg, chunk, 0);
         return;
@@ -168,9 +209,5 @@ void pool_run(struct pool *pool, int n_chunks, pool_fn *fn, void *arg)
         futex_wake_all(&pool->generation);
     work(pool, 0);
     atomic_fetch_add(&pool->generation, 1); /* Closes: nobody joins from here on. */
-    for (unsigned turn = 1; atomic_load(&pool->n_inside) > 0; turn++) {
-        cpu_relax();
-        if (turn % 4096 == 0)
-            sched_yield(); /* The helper may have been put aside by the operating system. */
-    }
+    wait_for_helpers(pool, now_us);
 }

@@ -1,10 +1,26 @@
 /* KV pages: taken from and given back to one store, counted by reference. A page with more than one reference is never
  * written: kv_reserve copies it first. Freed pages stay in the store for the next sequence. */
+#include "kernels/cpu.h"
 #include "kernels/half.h"
 #include "kernels/kv_page.h"
+#include "kernels/rows.h"
 
 #include <assert.h>
 #include <math.h>
+
+enum { HALVES_AT_ONCE = 64 };
+
+static void halves_of(const float *x, int n, uint16_t *out)
+{
+#if defined(__x86_64__)
+    if (cpu_level() >= CPU_AVX2) {
+        rows_narrow_f16_avx2(x, n, out);
+        return;
+    }
+#endif
+    for (int i = 0; i < n; i++)
+        out[i] = float_to_half(x[i]);
+}
 
 static size_t element_bytes(enum kv_type type)
 {
@@ -199,16 +215,22 @@ fail:
     return status;
 }
 
-/* One vector into a head's place: element i of position `at` lies at i × stride + at × step. */
+/* One vector into a head's place: element i goes to index first + i × stride. */
 static void vector_write(enum kv_type type, uint8_t *head, int dim, size_t stride, size_t first, const float *x, float *scales,
                          size_t scale_stride)
 {
     if (type == KV_F32) {
         for (int i = 0; i < dim; i++)
-            ((float *)head)[first + (size_t)i * stride] = x[i];
+            ((float *)(void *)head)[first + (size_t)i * stride] = x[i];
     } else if (type == KV_F16) {
-        for (int i = 0; i < dim; i++)
-            ((uint16_t *)head)[first + (size_t)i * stride] = float_to_half(x[i]);
+        uint16_t halves[HALVES_AT_ONCE];
+        for (int from = 0; from < dim; from += HALVES_AT_ONCE) {
+            int n = dim - from < HALVES_AT_ONCE ? dim - from : HALVES_AT_ONCE;
+            uint16_t *out = (uint16_t *)(void *)head + first + (size_t)from * stride;
+            halves_of(x + from, n, halves);
+            for (int i = 0; i < n; i++)
+                out[(size_t)i * stride] = halves[i];
+        }
     } else {
         for (int from = 0; from < dim; from += KV_SCALE_SPAN) {
             int end = from + KV_SCALE_SPAN < dim ? from + KV_SCALE_SPAN : dim;
@@ -231,8 +253,8 @@ void kv_write(struct kv *kv, int layer, int position, const float *k, const floa
     int n_spans_v = (shape->head_dim_v + KV_SCALE_SPAN - 1) / KV_SCALE_SPAN;
     for (int head = 0; head < shape->n_kv_heads; head++) {
         uint8_t *keys = kv_keys(kv, page, layer, head), *values = kv_values(kv, page, layer, head);
-        float *key_scales = (float *)(keys + (size_t)shape->head_dim_k * KV_PAGE) + at;
-        float *value_scales = (float *)(values + (size_t)shape->head_dim_v * KV_PAGE) + at * n_spans_v;
+        float *key_scales = (float *)(void *)(keys + (size_t)shape->head_dim_k * KV_PAGE) + at;
+        float *value_scales = (float *)(void *)(values + (size_t)shape->head_dim_v * KV_PAGE) + at * n_spans_v;
         vector_write(shape->type, keys, shape->head_dim_k, KV_PAGE, (size_t)at, k + (size_t)head * (size_t)shape->head_dim_k,
                      key_scales, KV_PAGE);
         vector_write(shape->type, values, shape->head_dim_v, 1, (size_t)at * (size_t)shape->head_dim_v,

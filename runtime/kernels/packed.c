@@ -3,13 +3,10 @@
 #include "kernels/packed.h"
 #include "kernels/block.h"
 #include "kernels/half.h"
+#include "kernels/slab.h"
 
 #include <assert.h>
 #include <math.h>
-#include <sys/mman.h>
-
-enum { HUGE_PAGE_BYTES = 2 << 20 };
-
 static const struct packed_form {
     int bits;
     int span;
@@ -47,23 +44,15 @@ int packed_init(struct packed *packed, enum tensor_type type, int n_out, int n_i
     };
     size_t block = packed->quant_bytes + packed->high_bytes + packed->scale_bytes * (form->has_min ? 2 : 1);
     packed->group_bytes = ((size_t)packed->n_blocks * block + 63) / 64 * 64;
-    size_t n_bytes = packed->group_bytes * (size_t)packed->n_groups;
-    if (n_bytes >= HUGE_PAGE_BYTES) {
-        packed->map_bytes = (n_bytes + HUGE_PAGE_BYTES - 1) / HUGE_PAGE_BYTES * HUGE_PAGE_BYTES;
-        packed->data = aligned_alloc(HUGE_PAGE_BYTES, packed->map_bytes);
-        if (packed->data != NULL)
-            (void)madvise(packed->data, packed->map_bytes, MADV_HUGEPAGE);
-    } else {
-        packed->map_bytes = n_bytes;
-        packed->data = aligned_alloc(64, n_bytes);
-    }
+    packed->data = slab_take(packed->group_bytes * (size_t)packed->n_groups, &packed->slab);
     return packed->data == NULL ? WEIR_E_MEMORY : 0;
 }
 
 void packed_release(struct packed *packed)
 {
-    free(packed->data);
+    slab_drop(packed->slab);
     packed->data = NULL;
+    packed->slab = NULL;
 }
 
 /* One block of a row on its way: unsigned quants with a scale and a min for each span. */

@@ -30,8 +30,8 @@ struct packed {
     size_t high_bytes;
     size_t scale_bytes;
     size_t group_bytes; /* A whole number of cache lines. */
-    uint8_t *data;      /* n_groups of them, in huge pages where they fill one. */
-    size_t map_bytes;
+    uint8_t *data;      /* n_groups of them. */
+    struct slab *slab;  /* Where data lies. */
 };
 
 /* Parts of a group. */

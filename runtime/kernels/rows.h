@@ -26,5 +26,6 @@ void rows_multiply(const struct rows *rows, int first, const float *x, int n_x, 
 typedef void rows_dot_fn(const float *const w[ROWS_AT_ONCE], const float *x, size_t x_stride, int n_x, int n, float *sums);
 rows_dot_fn rows_dot_avx2, rows_dot_vnni;
 void rows_widen_f16_avx2(const uint8_t *in, float *out, int64_t n);
+void rows_narrow_f16_avx2(const float *in, int n, uint16_t *out);
 
 #endif

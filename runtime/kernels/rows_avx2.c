@@ -57,3 +57,12 @@ void rows_widen_f16_avx2(const uint8_t *in, float *out, int64_t n)
     for (; i < n; i++)
         out[i] = load_half(in + 2 * i);
 }
+
+void rows_narrow_f16_avx2(const float *in, int n, uint16_t *out)
+{
+    int i = 0;
+    for (; i + 8 <= n; i += 8)
+        _mm_storeu_si128((__m128i *)(void *)(out + i), _mm256_cvtps_ph(_mm256_loadu_ps(in + i), _MM_FROUND_TO_NEAREST_INT));
+    for (; i < n; i++)
+        out[i] = float_to_half(in[i]);
+}
