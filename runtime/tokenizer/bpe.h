@@ -1,0 +1,46 @@
+/* Byte-pair encoding of one word: merges by rank (GPT-2, tokenizer.json) or by score (SentencePiece). */
+#ifndef WEIR_TOKENIZER_BPE_H
+#define WEIR_TOKENIZER_BPE_H
+
+#include "tokenizer/vocabulary.h"
+#include "weir_runtime.h"
+
+enum { BPE_FIRST_IDS = 0x180 }; /* Covers the 256 characters that stand for bytes, and ASCII. */
+
+struct merge {
+    uint64_t pair; /* Left id in the upper half, right id + 1 in the lower; 0: free. */
+    uint32_t rank; /* Lower merges first. */
+    int32_t id;    /* What the two become. */
+};
+
+struct bpe {
+    const struct vocabulary *vocabulary;
+    struct merge *merges; /* NULL: by score, any two neighbours whose joined text is a token. */
+    size_t mask;
+    int32_t first_ids[BPE_FIRST_IDS]; /* Of single characters, by code point. */
+    int32_t unknown;      /* -1: what the vocabulary lacks is left out. */
+    bool byte_fallback;   /* Unknown characters as <0xXX>, where all of their bytes have one. */
+    bool fuse_unknown;    /* Neighbouring unknown characters give one token. */
+    bool ignore_merges;   /* A word that is a token is taken whole. */
+    str prefix;           /* Of every character but a word's first, in the vocabulary ("##"). */
+    str suffix;           /* Of a word's last character ("</w>"). */
+};
+
+/* Prepares the table for at most n merges; 0: by score. */
+int bpe_init(struct bpe *bpe, const struct vocabulary *vocabulary, size_t n_merges, struct arena *arena, struct error *err) WEIR_CHECKED;
+/* Adds the merge of rank `rank`. The first of two equal pairs counts. WEIR_E_NOT_FOUND: a part or the whole is no token. */
+int bpe_add_merge(struct bpe *bpe, str left, str right, uint32_t rank) WEIR_CHECKED;
+
+/* Working memory of one encoding call. Zero is empty. */
+struct bpe_scratch {
+    struct bpe_symbol *symbols;
+    size_t n_symbols, symbols_capacity;
+    struct bpe_candidate *heap;
+    size_t n_heap, heap_capacity;
+};
+void bpe_scratch_release(struct bpe_scratch *scratch);
+
+/* Appends the ids of one word. Time grows with n log n whatever the word is. */
+int bpe_encode(const struct bpe *bpe, struct bpe_scratch *scratch, str word, struct ids *out) WEIR_CHECKED;
+
+#endif
