@@ -23,8 +23,11 @@ void head_open(struct weights *weights, const struct architecture *architecture,
         class = weights_has(weights, "classifier") || weights_has(weights, "classifier.out_proj") ? 0 : -1;
     if (class < 0)
         return;
+    enum precision precision = weights->precision;
     head->rows = class == 1 ? HEAD_EACH : HEAD_FIRST;
+    weights->precision = PRECISION_EXACT; /* A head's share of the work is too small to round for. */
     architecture->open_head(weights, body, class == 1, head);
+    weights->precision = precision;
 }
 
 const char *const *head_labels(struct weights *weights, int n_labels)

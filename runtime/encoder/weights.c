@@ -4,7 +4,8 @@
 #include <assert.h>
 #include <math.h>
 
-enum { LONGEST_NAME = 160, TABLE_PIECE = 256, LARGEST_SIDE = 1 << 24 };
+/* Below SMALL_MATRIX elements floats stay in the caches anyway, and 8 bits would gain nothing for what they cost. */
+enum { LONGEST_NAME = 160, TABLE_PIECE = 256, LARGEST_SIDE = 1 << 24, SMALL_MATRIX = 1 << 16 };
 
 void weights_init(struct weights *weights, const struct model_file *file, enum precision precision, struct error *err)
 {
@@ -225,7 +226,8 @@ static const struct linear *keep_linear(struct weights *weights, const struct te
     }
     struct error err = {0};
     struct linear *linear = NULL;
-    if (linear_new(&linear, tensor, 0, bias, 1, weights->precision, &err) < 0) {
+    bool small = tensor->ne[0] * tensor->ne[1] < SMALL_MATRIX;
+    if ((small ? linear_new : linear_new_int8)(&linear, tensor, 0, bias, 1, weights->precision, &err) < 0) {
         weights_fail(weights, err.status, tensor->name, "%s", err.text);
         return NULL;
     }
