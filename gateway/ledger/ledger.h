@@ -13,6 +13,7 @@
 #define WEIR_LEDGER_LEDGER_H
 
 #include "config/config.h"
+#include "money/prices.h"
 
 struct ledger;
 struct ledger_port;
@@ -44,6 +45,7 @@ typedef void ledger_done_fn(void *user, int status);
 
 /* An integer that may be unknown: LEDGER_NULL is written as NULL. */
 #define LEDGER_NULL INT64_MIN
+_Static_assert(LEDGER_NULL == MONEY_UNKNOWN, "an unknown amount is written as NULL");
 
 /* Strings may be NULL and are copied, as the JSON is. */
 struct ledger_decision {
@@ -86,6 +88,7 @@ struct ledger_attempt {
     int64_t connect_us, first_byte_us, total_us; /* LEDGER_NULL where it did not get there. */
     int64_t prompt_tokens, cached_tokens, completion_tokens;
     int64_t cost_nusd;         /* LEDGER_NULL: unknown. */
+    const char *price_version;
     int64_t bad_events;        /* Skipped. */
     bool resumed;              /* It carried on a stream cut elsewhere. */
 };
@@ -115,6 +118,7 @@ int ledger_append_attempt(struct ledger *ledger, const struct ledger_attempt *ro
 int ledger_append_outcome(struct ledger *ledger, const struct ledger_outcome *row) WEIR_CHECKED;
 /* A row of `pack` and of `price`: what a sha256 or a version in a decision stands for. Known ones are left alone. */
 int ledger_append_pack(struct ledger *ledger, const char *sha256, const char *name, const char *version) WEIR_CHECKED;
+int ledger_append_prices(struct ledger *ledger, const struct prices *prices) WEIR_CHECKED;
 
 /* Work for the writer's own connection, in its thread, inside a transaction of its own; db is a sqlite3 *. Waits for the
  * result: for start-up and the admin socket, never for a request. fn's status is returned. */

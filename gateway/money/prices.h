@@ -32,7 +32,7 @@ void prices_drop(const struct prices *prices);
 const char *prices_version(const struct prices *prices);
 size_t prices_count(const struct prices *prices);
 const struct price *prices_at(const struct prices *prices, size_t index);
-/* The provider's own row, else the model's under any name, else the row of the longest dated base name
+/* The provider's own row, else the model's under any name, else the same of the name without its date
  * ("gpt-4o-mini-2024-07-18" is "gpt-4o-mini"). NULL: unknown. prices may be NULL. */
 const struct price *prices_find(const struct prices *prices, const char *provider, const char *model);
 

@@ -1,0 +1,24 @@
+/* What the files of the configuration share: the snapshot with its memory while it is being made. */
+#ifndef WEIR_CONFIG_CONFIG_INTERNAL_H
+#define WEIR_CONFIG_CONFIG_INTERNAL_H
+
+#include "config/config.h"
+#include "config/yaml_tree.h"
+
+#include <stdatomic.h>
+
+struct config_owner {
+    struct config config; /* First: a const struct config * is its owner. */
+    atomic_int refs;
+    struct arena arena;
+    /* As read, before the cross-checks; nodes stay valid while the tree is. */
+    struct yaml_tree *tree;
+    yaml_node_t *listen, *fallbacks, *escalate, *aliases, *provider_nodes[CONFIG_MAX_PROVIDERS];
+};
+
+int config_defaults(struct config_owner *owner, struct error *err) WEIR_CHECKED;
+int config_read(struct config_owner *owner, struct error *err) WEIR_CHECKED;  /* config_read.c: YAML into the struct. */
+int config_check(struct config_owner *owner, struct error *err) WEIR_CHECKED; /* config_check.c: what must fit together. */
+void config_warn(struct config_owner *owner, const char *format, ...) WEIR_PRINTF(2, 3);
+
+#endif

@@ -1,0 +1,227 @@
+/* The schema of ledger.db, version 1, and the work of a start: migration, the tree's edge, interrupted decisions.
+ *
+ * decision, attempt and outcome share one sequence, leaf_index (their rowid): the order in which rows were committed and
+ * the leaf's number in the RFC 6962 tree. leaf_hash is SHA-256(0x00 || canonical row), see row_canonical. Rows are never
+ * changed after their insert. checkpoint holds tree heads: the root over leaves 0 … tree_size - 1, and in edge the roots of
+ * the perfect subtrees (largest first) from which appending goes on. Money is in nano-USD (price: per million tokens), times in ns since 1970 or in us.
+ *
+ * Runs on the writer's connection only, inside its transactions. */
+#include "ledger/schema.h"
+
+static const char schema_1[] =
+    "CREATE TABLE decision(leaf_index INTEGER PRIMARY KEY, leaf_hash BLOB NOT NULL, decision_id TEXT NOT NULL UNIQUE,"
+    " time_ns INTEGER NOT NULL, request_id TEXT, tenant TEXT, key_id TEXT, endpoint TEXT NOT NULL, stream INTEGER NOT NULL,"
+    " model TEXT, route TEXT NOT NULL, provider TEXT, provider_model TEXT, reasons TEXT NOT NULL, inputs TEXT NOT NULL,"
+    " verdict TEXT, data_class TEXT, effect TEXT, pack_sha256 TEXT, head_id TEXT, config_sha256 TEXT, price_version TEXT,"
+    " prompt_tokens INTEGER, reserved_nusd INTEGER, policy_us INTEGER, score_us INTEGER, decide_us INTEGER) STRICT;"
+    "CREATE TABLE attempt(leaf_index INTEGER PRIMARY KEY, leaf_hash BLOB NOT NULL, decision_id TEXT NOT NULL, n INTEGER NOT NULL,"
+    " time_ns INTEGER NOT NULL, provider TEXT NOT NULL, provider_model TEXT NOT NULL, region TEXT, body_sha256 TEXT,"
+    " request_bytes INTEGER, result TEXT NOT NULL, status INTEGER, connect_us INTEGER, first_byte_us INTEGER, total_us INTEGER,"
+    " prompt_tokens INTEGER, cached_tokens INTEGER, completion_tokens INTEGER, cost_nusd INTEGER, price_version TEXT,"
+    " bad_events INTEGER NOT NULL, resumed INTEGER NOT NULL) STRICT;"
+    "CREATE INDEX attempt_decision ON attempt(decision_id);"
+    "CREATE TABLE outcome(leaf_index INTEGER PRIMARY KEY, leaf_hash BLOB NOT NULL, decision_id TEXT NOT NULL UNIQUE,"
+    " time_ns INTEGER NOT NULL, tenant TEXT, key_id TEXT, route TEXT NOT NULL, result TEXT NOT NULL, status INTEGER,"
+    " finish_reason TEXT, error_code TEXT, prompt_tokens INTEGER, cached_tokens INTEGER, completion_tokens INTEGER,"
+    " cost_nusd INTEGER, counterfactual_nusd INTEGER, price_version TEXT, first_token_us INTEGER, total_us INTEGER,"
+    " seams INTEGER NOT NULL) STRICT;"
+    "CREATE TABLE checkpoint(tree_size INTEGER PRIMARY KEY, time_ns INTEGER NOT NULL, root_hash BLOB NOT NULL, edge BLOB NOT NULL,"
+    " settled INTEGER NOT NULL, signature BLOB) STRICT;"
+    "CREATE TABLE pack(pack_sha256 TEXT PRIMARY KEY, name TEXT, version TEXT, time_ns INTEGER NOT NULL) STRICT;"
+    "CREATE TABLE price(price_version TEXT NOT NULL, model TEXT NOT NULL, provider TEXT NOT NULL, input_nusd INTEGER NOT NULL,"
+    " cached_input_nusd INTEGER, output_nusd INTEGER NOT NULL, PRIMARY KEY(price_version, model, provider)) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE api_key(key_id TEXT PRIMARY KEY, key_sha256 BLOB NOT NULL UNIQUE, tenant TEXT NOT NULL, name TEXT NOT NULL,"
+    " created_ns INTEGER NOT NULL, revoked_ns INTEGER, budget_nusd INTEGER, budget_period TEXT NOT NULL, per_minute INTEGER) STRICT;"
+    "CREATE TABLE key_usage(key_id TEXT NOT NULL, day TEXT NOT NULL, requests INTEGER NOT NULL, prompt_tokens INTEGER NOT NULL,"
+    " completion_tokens INTEGER NOT NULL, cost_nusd INTEGER NOT NULL, unpriced_requests INTEGER NOT NULL,"
+    " PRIMARY KEY(key_id, day)) STRICT, WITHOUT ROWID;"
+    "CREATE VIEW request AS SELECT d.decision_id, strftime('%Y-%m-%dT%H:%M:%fZ', d.time_ns / 1e9, 'unixepoch') AS time, d.tenant,"
+    " d.key_id, d.endpoint, d.stream, d.model, d.route AS decided, o.route AS answered, o.result, o.status, o.error_code,"
+    " d.data_class, d.effect, d.reasons, o.prompt_tokens, o.completion_tokens, o.cost_nusd, o.counterfactual_nusd, o.first_token_us,"
+    " o.total_us, (SELECT count(*) FROM attempt a WHERE a.decision_id = d.decision_id) AS attempts"
+    " FROM decision d LEFT JOIN outcome o USING (decision_id);"
+    "CREATE VIEW day AS SELECT strftime('%Y-%m-%d', time_ns / 1000000000, 'unixepoch') AS day, tenant,"
+    " CASE WHEN route LIKE 'remote:%' THEN 'remote' ELSE route END AS route, count(*) AS requests, sum(result <> 'ok') AS not_ok,"
+    " sum(prompt_tokens) AS prompt_tokens, sum(completion_tokens) AS completion_tokens, sum(cost_nusd) AS cost_nusd,"
+    " sum(counterfactual_nusd) AS counterfactual_nusd FROM outcome GROUP BY 1, 2, 3;"
+    "CREATE VIEW provider_day AS SELECT strftime('%Y-%m-%d', time_ns / 1000000000, 'unixepoch') AS day, provider, provider_model, result,"
+    " count(*) AS attempts, sum(request_bytes) AS request_bytes, sum(prompt_tokens) AS prompt_tokens,"
+    " sum(completion_tokens) AS completion_tokens, sum(cost_nusd) AS cost_nusd, avg(first_byte_us) AS mean_first_byte_us"
+    " FROM attempt GROUP BY 1, 2, 3, 4;";
+
+int sqlite_fail(sqlite3 *db, int code, const char *where, struct error *err)
+{
+    enum weir_status status = WEIR_E_IO;
+    switch (code & 0xff) {
+    case SQLITE_FULL:
+        status = WEIR_E_FULL;
+        break;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        status = WEIR_E_STATE;
+        break;
+    case SQLITE_CONSTRAINT:
+    case SQLITE_MISMATCH:
+    case SQLITE_TOOBIG:
+    case SQLITE_NOTADB:
+    case SQLITE_CORRUPT:
+        status = WEIR_E_INVALID;
+        break;
+    case SQLITE_NOMEM:
+        status = WEIR_E_MEMORY;
+        break;
+    default:
+        break;
+    }
+    /* errstr, not errmsg: the latter may quote a statement. */
+    return error_set(err, status, where, "%s", db != NULL && (code & 0xff) == SQLITE_ERROR ? sqlite3_errmsg(db) : sqlite3_errstr(code));
+}
+
+int sqlite_run(sqlite3 *db, const char *sql, const char *where, struct error *err)
+{
+    int code = sqlite3_exec(db, sql, NULL, NULL, NULL);
+    return code == SQLITE_OK ? 0 : sqlite_fail(db, code, where, err);
+}
+
+static int read_integer(sqlite3 *db, const char *sql, const char *where, int64_t *out, struct error *err)
+{
+    sqlite3_stmt *statement;
+    int code = sqlite3_prepare_v2(db, sql, -1, &statement, NULL);
+    if (code != SQLITE_OK)
+        return sqlite_fail(db, code, where, err);
+    code = sqlite3_step(statement);
+    if (code == SQLITE_ROW)
+        *out = sqlite3_column_int64(statement, 0);
+    sqlite3_finalize(statement);
+    return code == SQLITE_ROW ? 0 : code == SQLITE_DONE ? error_set(err, WEIR_E_NOT_FOUND, where, "no row") : sqlite_fail(db, code, where, err);
+}
+
+int schema_migrate(sqlite3 *db, const char *where, struct error *err)
+{
+    int64_t version = 0;
+    int status = read_integer(db, "PRAGMA user_version", where, &version, err);
+    if (status < 0)
+        return status;
+    if (version > SCHEMA_VERSION)
+        return error_set(err, WEIR_E_UNSUPPORTED, where, "was written by a newer Weir (schema %lld; this one knows %d)", (long long)version, SCHEMA_VERSION);
+    if (version == SCHEMA_VERSION)
+        return 0;
+    status = sqlite_run(db, "BEGIN IMMEDIATE", where, err);
+    if (status < 0)
+        return status;
+    status = sqlite_run(db, schema_1, where, err);
+    if (status == 0)
+        status = sqlite_run(db, "PRAGMA user_version = 1; COMMIT", where, err);
+    if (status < 0)
+        sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+    return status;
+}
+
+int schema_load_tree(sqlite3 *db, const char *where, struct merkle *tree, struct error *err)
+{
+    sqlite3_stmt *statement;
+    memset(tree, 0, sizeof *tree);
+    int code = sqlite3_prepare_v2(db, "SELECT tree_size, edge FROM checkpoint ORDER BY tree_size DESC LIMIT 1", -1, &statement, NULL);
+    if (code != SQLITE_OK)
+        return sqlite_fail(db, code, where, err);
+    code = sqlite3_step(statement);
+    if (code == SQLITE_ROW) {
+        tree->size = (uint64_t)sqlite3_column_int64(statement, 0);
+        const uint8_t *edge = sqlite3_column_blob(statement, 1);
+        int expected = __builtin_popcountll(tree->size) * SHA256_BYTES;
+        if (sqlite3_column_int64(statement, 0) < 0 || sqlite3_column_bytes(statement, 1) != expected) {
+            sqlite3_finalize(statement);
+            return error_set(err, WEIR_E_INVALID, where, "the last checkpoint is damaged");
+        }
+        for (int level = MERKLE_MAX_DEPTH - 1; level >= 0; level--)
+            if (tree->size >> level & 1) {
+                memcpy(tree->edge[level], edge, SHA256_BYTES);
+                edge += SHA256_BYTES;
+            }
+    }
+    sqlite3_finalize(statement);
+    if (code != SQLITE_ROW && code != SQLITE_DONE)
+        return sqlite_fail(db, code, where, err);
+    code = sqlite3_prepare_v2(db,
+                              "SELECT leaf_index, leaf_hash FROM decision WHERE leaf_index >= ?1 UNION ALL SELECT leaf_index, leaf_hash"
+                              " FROM attempt WHERE leaf_index >= ?1 UNION ALL SELECT leaf_index, leaf_hash FROM outcome"
+                              " WHERE leaf_index >= ?1 ORDER BY 1",
+                              -1, &statement, NULL);
+    if (code != SQLITE_OK)
+        return sqlite_fail(db, code, where, err);
+    sqlite3_bind_int64(statement, 1, (int64_t)tree->size);
+    while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
+        if (sqlite3_column_int64(statement, 0) != (int64_t)tree->size || sqlite3_column_bytes(statement, 1) != SHA256_BYTES) {
+            int64_t found = sqlite3_column_int64(statement, 0);
+            sqlite3_finalize(statement);
+            return error_set(err, WEIR_E_INVALID, where, "row %lld stands where row %llu is expected: rows were removed or changed",
+                             (long long)found, (unsigned long long)tree->size);
+        }
+        merkle_append(tree, sqlite3_column_blob(statement, 1));
+    }
+    sqlite3_finalize(statement);
+    return code == SQLITE_DONE ? 0 : sqlite_fail(db, code, where, err);
+}
+
+int schema_interrupted(sqlite3 *db, const char *where, struct ledger_row **out, size_t *n, struct error *err)
+{
+    sqlite3_stmt *statement;
+    struct ledger_row **tail = out;
+    *out = NULL;
+    *n = 0;
+    int code = sqlite3_prepare_v2(db,
+                                  "SELECT d.decision_id, d.tenant, d.key_id, d.route FROM decision d WHERE d.leaf_index >="
+                                  " coalesce((SELECT max(tree_size) FROM checkpoint WHERE settled = 1), 0) AND NOT EXISTS"
+                                  " (SELECT 1 FROM outcome o WHERE o.decision_id = d.decision_id) ORDER BY d.leaf_index",
+                                  -1, &statement, NULL);
+    if (code != SQLITE_OK)
+        return sqlite_fail(db, code, where, err);
+    while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
+        /* What was spent is not known: cost is unknown for a remote route, nothing for a local one. */
+        const char *route = (const char *)sqlite3_column_text(statement, 3);
+        bool remote = route != NULL && strncmp(route, "remote:", 7) == 0;
+        struct ledger_outcome outcome = {
+            .decision_id = (const char *)sqlite3_column_text(statement, 0), .time_ns = clock_wall_ns(),
+            .tenant = (const char *)sqlite3_column_text(statement, 1), .key_id = (const char *)sqlite3_column_text(statement, 2),
+            .route = route, .result = "interrupted", .status = LEDGER_NULL, .error_code = "interrupted",
+            .prompt_tokens = LEDGER_NULL, .cached_tokens = LEDGER_NULL, .completion_tokens = LEDGER_NULL,
+            .cost_nusd = remote ? LEDGER_NULL : 0, .counterfactual_nusd = LEDGER_NULL, .first_token_us = LEDGER_NULL, .total_us = LEDGER_NULL};
+        struct ledger_row *row = row_of_outcome(&outcome);
+        if (row == NULL) {
+            code = SQLITE_NOMEM;
+            break;
+        }
+        *tail = row;
+        tail = &row->next;
+        ++*n;
+    }
+    sqlite3_finalize(statement);
+    return code == SQLITE_DONE ? 0 : sqlite_fail(db, code, where, err);
+}
+
+int schema_checkpoint(sqlite3 *db, const char *where, const struct merkle *tree, bool settled, struct error *err)
+{
+    sqlite3_stmt *statement;
+    uint8_t root[SHA256_BYTES], edge[MERKLE_MAX_DEPTH * SHA256_BYTES];
+    int n_edge = 0;
+    merkle_root(tree, root);
+    for (int level = MERKLE_MAX_DEPTH - 1; level >= 0; level--)
+        if (tree->size >> level & 1) {
+            memcpy(edge + n_edge, tree->edge[level], SHA256_BYTES);
+            n_edge += SHA256_BYTES;
+        }
+    int code = sqlite3_prepare_v2(db,
+                                  "INSERT INTO checkpoint(tree_size, time_ns, root_hash, edge, settled) VALUES(?1, ?2, ?3, ?4, ?5)"
+                                  " ON CONFLICT(tree_size) DO UPDATE SET settled = max(settled, excluded.settled)",
+                                  -1, &statement, NULL);
+    if (code != SQLITE_OK)
+        return sqlite_fail(db, code, where, err);
+    sqlite3_bind_int64(statement, 1, (int64_t)tree->size);
+    sqlite3_bind_int64(statement, 2, clock_wall_ns());
+    sqlite3_bind_blob(statement, 3, root, sizeof root, SQLITE_STATIC);
+    sqlite3_bind_blob(statement, 4, edge, n_edge, SQLITE_STATIC);
+    sqlite3_bind_int(statement, 5, settled);
+    code = sqlite3_step(statement);
+    sqlite3_finalize(statement);
+    return code == SQLITE_DONE ? 0 : sqlite_fail(db, code, where, err);
+}

@@ -1,0 +1,23 @@
+/* The ledger's tables and views, their migration, and what a start has to mend. Writer's connection only. */
+#ifndef WEIR_LEDGER_SCHEMA_H
+#define WEIR_LEDGER_SCHEMA_H
+
+#include "ledger/merkle.h"
+#include "ledger/row.h"
+
+enum { SCHEMA_VERSION = 1 };
+
+/* err from the connection's last error; the status says what kind it is: WEIR_E_FULL, WEIR_E_STATE (locked), WEIR_E_IO,
+ * WEIR_E_INVALID (a constraint; not a database). */
+int sqlite_fail(sqlite3 *db, int code, const char *where, struct error *err);
+int sqlite_run(sqlite3 *db, const char *sql, const char *where, struct error *err) WEIR_CHECKED;
+/* Creates or migrates. WEIR_E_UNSUPPORTED: the file is from a newer Weir. */
+int schema_migrate(sqlite3 *db, const char *where, struct error *err) WEIR_CHECKED;
+/* Rebuilds the tree's edge from the last checkpoint and the rows after it. */
+int schema_load_tree(sqlite3 *db, const char *where, struct merkle *tree, struct error *err) WEIR_CHECKED;
+/* The decisions that have no outcome: an `interrupted` row for each into a list. */
+int schema_interrupted(sqlite3 *db, const char *where, struct ledger_row **out, size_t *n, struct error *err) WEIR_CHECKED;
+/* A checkpoint row for the tree as it is; settled: every decision before it has its outcome. */
+int schema_checkpoint(sqlite3 *db, const char *where, const struct merkle *tree, bool settled, struct error *err) WEIR_CHECKED;
+
+#endif
