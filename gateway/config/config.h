@@ -26,7 +26,7 @@ struct config_listener {
     bool loopback;    /* The host is 127.0.0.0/8, ::1 or localhost. */
 };
 
-enum provider_dialect { DIALECT_OPENAI, DIALECT_ANTHROPIC };
+enum provider_dialect { DIALECT_OPENAI };
 
 struct config_provider {
     const char *name;
@@ -44,7 +44,7 @@ struct config_provider {
     int64_t first_byte_timeout_us; /* To the first event [10 s]. */
     int64_t stall_timeout_us;      /* Between events [15 s]. */
     int64_t total_timeout_us;      /* [120 s] */
-    int max_connections;           /* Kept open or in use at a time [64]. */
+    int max_connections;           /* Requests under way at a time [1024]. */
 };
 
 /* fallbacks: {name: [items]} */

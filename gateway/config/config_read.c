@@ -9,7 +9,7 @@
 
 static const char *const precision_words[] = {"fast", "exact", NULL};
 static const char *const durability_words[] = {"power", "process", NULL};
-static const char *const dialect_words[] = {"openai", "anthropic", NULL};
+static const char *const dialect_words[] = {"openai", NULL};
 static const char *const level_words[] = {"debug", "info", "warn", "error", NULL};
 
 /* Some sections are kept as nodes until all providers are known. */
@@ -86,7 +86,7 @@ static const struct yaml_field provider_fields[] = {
     {"region", YAML_TEXT, PROVIDER(region)},
     {"models", YAML_CUSTOM, 0, .read = read_provider_models},
     {"timeouts", YAML_MAP, 0, .fields = timeout_fields},
-    {"max_connections", YAML_INT, PROVIDER(max_connections), .min = 1, .max = 4096},
+    {"max_connections", YAML_INT, PROVIDER(max_connections), .min = 1, .max = 65536},
     {NULL},
 };
 
@@ -102,7 +102,7 @@ static int read_providers(struct yaml_tree *tree, yaml_node_t *node, void *targe
             return yaml_tree_fail(tree, entry, err, "providers: at most %d are taken", CONFIG_MAX_PROVIDERS);
         struct config_provider *provider = &owner->config.providers[index];
         *provider = (struct config_provider){.connect_timeout_us = 2000000, .first_byte_timeout_us = 10000000,
-                                             .stall_timeout_us = 15000000, .total_timeout_us = 120000000, .max_connections = 64};
+                                             .stall_timeout_us = 15000000, .total_timeout_us = 120000000, .max_connections = 1024};
         char what[32];
         snprintf(what, sizeof what, "providers[%d]", index);
         int status = yaml_tree_read(tree, entry, provider_fields, provider, what, err);

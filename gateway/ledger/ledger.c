@@ -88,7 +88,7 @@ static int append(struct ledger *ledger, struct ledger_row *row, struct ledger_p
 {
     if (row == NULL)
         return WEIR_E_MEMORY;
-    if (done != NULL) {
+    if (port != NULL && done != NULL) {
         row->completion = malloc(sizeof *row->completion);
         if (row->completion == NULL) {
             free(row);
@@ -112,7 +112,7 @@ static int append(struct ledger *ledger, struct ledger_row *row, struct ledger_p
     }
     pthread_mutex_unlock(&ledger->lock);
     if (status < 0) {
-        if (row->completion != NULL) {
+        if (port != NULL && row->completion != NULL) {
             free(row->completion);
             port_unref(port);
         }

@@ -15,8 +15,9 @@ struct upstream;
 struct exchange; /* One request and its answer. */
 
 int upstream_open(struct upstream **out, uv_loop_t *loop, struct error *err) WEIR_CHECKED;
-/* Cancels what runs (no callbacks), closes its handles; closed(user) once all is freed. */
+/* Cancels what runs (no callbacks), closes its handles; closed(user) once all is freed. Relays must have been freed. */
 void upstream_close(struct upstream *upstream, void (*closed)(void *user), void *user);
+uv_loop_t *upstream_loop(struct upstream *upstream);
 /* The breaker of a provider by name, made at the first call; NULL only when memory runs out. */
 struct breaker *upstream_breaker(struct upstream *upstream, const char *provider);
 /* healthy[i] for each provider of config: what decide_inputs_fill takes. */
@@ -63,7 +64,8 @@ struct upstream_request {
     int64_t deadline_us;              /* clock_now_us; 0: the provider's total only. */
 };
 
-/* Starts it. WEIR_E_DENIED: the clearance does not fit, nothing was opened. Callbacks come later, never from inside. */
+/* Starts it. WEIR_E_DENIED: the clearance does not fit, nothing was opened; WEIR_E_FULL: the provider's max_connections are
+ * in use. Callbacks come later, never from inside. */
 int upstream_send(struct upstream *upstream, const struct upstream_request *request, const struct exchange_callbacks *callbacks,
                   void *user, struct exchange **out, struct error *err) WEIR_CHECKED;
 /* The consumer saw a whole event: ends the wait for the first byte, restarts the stall timer. */
@@ -73,5 +75,8 @@ void exchange_pause(struct exchange *exchange);
 void exchange_resume(struct exchange *exchange);
 /* Closes the connection at once; no callback follows. */
 void exchange_cancel(struct exchange *exchange);
+/* The answer is complete: no callback follows, the connection's last bytes are read for at most a second so that it can be
+ * used again. */
+void exchange_detach(struct exchange *exchange);
 
 #endif

@@ -1,0 +1,179 @@
+/* decide(): the rules from inputs to a route.
+ *
+ * Invariant: the outcome depends on *inputs alone, compares only recorded numbers, and never opens the remote path without
+ * a permitted target: every doubt (no score, unknown price under a budget, no verdict) closes it. Pure; any thread.
+ * Gathering the inputs is decide_inputs.c's. */
+#include "decide/decide.h"
+
+static void reason(struct decision *out, const char *code)
+{
+    for (int i = 0; i < out->n_reasons; i++)
+        if (strcmp(out->reasons[i], code) == 0)
+            return;
+    if (out->n_reasons < DECIDE_MAX_REASONS)
+        out->reasons[out->n_reasons++] = code;
+}
+
+/* Puts the deciding code first. */
+static void reason_first(struct decision *out, const char *code)
+{
+    int at = 0;
+    while (at < out->n_reasons && strcmp(out->reasons[at], code) != 0)
+        at++;
+    if (at == DECIDE_MAX_REASONS)
+        at--;
+    else if (at == out->n_reasons)
+        out->n_reasons++;
+    memmove(&out->reasons[1], &out->reasons[0], (size_t)at * sizeof out->reasons[0]);
+    out->reasons[0] = code;
+}
+
+static void refuse(struct decision *out, const char *code, int status, const char *error_code)
+{
+    out->kind = ROUTE_REFUSE;
+    out->n_targets = 0;
+    out->local_last = false;
+    out->status = status;
+    out->code = error_code;
+    str_copy(out->route, sizeof out->route, STR("refuse"));
+    reason_first(out, code);
+}
+
+static void go_local(struct decision *out, const char *code)
+{
+    out->kind = ROUTE_LOCAL;
+    str_copy(out->route, sizeof out->route, STR("local"));
+    reason_first(out, code);
+}
+
+static void go_remote(const struct decide_inputs *in, struct decision *out, const char *code)
+{
+    const struct decide_target *first = &in->targets[out->targets[0]];
+    out->kind = ROUTE_REMOTE;
+    snprintf(out->route, sizeof out->route, "remote:%s/%s", first->provider, first->model);
+    reason_first(out, code);
+}
+
+/* Why a target is struck out; NULL: it stays. */
+static const char *struck_out(const struct decide_inputs *in, const struct decide_target *target)
+{
+    if (!target->permitted || in->effect >= EFFECT_LOCAL_ONLY)
+        return "policy_forbids_provider";
+    if (!target->usable)
+        return "provider_without_key";
+    if (in->budget_limited && target->worst_nusd == MONEY_UNKNOWN)
+        return "price_unknown_under_budget";
+    if (in->budget_limited && target->worst_nusd > in->budget_nusd)
+        return "budget_exceeded";
+    if (!target->healthy)
+        return "provider_down";
+    return NULL;
+}
+
+/* How a request that must leave and cannot is refused, by the reason of its first target. */
+static void refuse_remote(struct decision *out, const char *why)
+{
+    if (why == NULL || strcmp(why, "policy_forbids_provider") == 0)
+        refuse(out, why != NULL ? why : "no_provider", why != NULL ? 403 : 503, why != NULL ? "policy_violation" : "no_provider");
+    else if (strcmp(why, "provider_down") == 0)
+        refuse(out, why, 503, "provider_unavailable");
+    else if (strcmp(why, "provider_without_key") == 0)
+        refuse(out, why, 503, "provider_not_configured");
+    else
+        refuse(out, why, 429, "insufficient_quota");
+}
+
+static void refuse_local(const struct decide_inputs *in, struct decision *out)
+{
+    switch (in->local) {
+    case LOCAL_READY:
+        refuse(out, "policy_refuses", 403, "policy_violation");
+        break;
+    case LOCAL_MISSING:
+        refuse(out, "local_missing", 503, "model_not_loaded");
+        break;
+    case LOCAL_TOO_LONG:
+        refuse(out, "local_too_long", 400, "context_length_exceeded");
+        break;
+    case LOCAL_UNSUPPORTED:
+        refuse(out, "local_unsupported", 400, "unsupported_parameter");
+        break;
+    case LOCAL_OVERLOADED:
+        refuse(out, "local_overloaded", 503, "overloaded");
+        break;
+    }
+}
+
+static void decide_auto(const struct decide_inputs *in, struct decision *out, const char *why, bool local_can)
+{
+    if (out->n_targets == 0) {
+        if (local_can)
+            go_local(out, why != NULL ? why : "no_provider");
+        else if (why == NULL || in->local == LOCAL_TOO_LONG || in->local == LOCAL_UNSUPPORTED)
+            refuse_local(in, out);
+        else
+            refuse_remote(out, why);
+        return;
+    }
+    if (!local_can) {
+        static const char *const codes[] = {[LOCAL_READY] = "policy_forbids_local", [LOCAL_MISSING] = "local_missing", [LOCAL_TOO_LONG] = "local_too_long",
+                                            [LOCAL_UNSUPPORTED] = "local_unsupported", [LOCAL_OVERLOADED] = "local_overloaded"};
+        go_remote(in, out, codes[in->local]);
+        return;
+    }
+    if (!in->scored) {
+        go_local(out, "no_score");
+        return;
+    }
+    /* A conversation that has left once does so again more readily: changing models in mid-talk costs quality too. */
+    double threshold = in->session_remote ? in->max_regret / 2 : in->max_regret;
+    bool leaves = (double)in->gain > threshold;
+    if (in->session_remote)
+        reason(out, "conversation_was_remote");
+    if (leaves)
+        go_remote(in, out, "gain_above_max_regret");
+    else
+        go_local(out, "gain_within_max_regret");
+}
+
+void decide(const struct decide_inputs *in, struct decision *out)
+{
+    memset(out, 0, sizeof *out);
+    bool local_can = in->local_permitted && in->effect < EFFECT_REFUSE && in->local == LOCAL_READY;
+    out->redact = in->effect == EFFECT_REDACT;
+    if (in->effect == EFFECT_REFUSE) {
+        refuse(out, "policy_refuses", 403, "policy_violation");
+        return;
+    }
+    if (in->kind == NAME_LOCAL) {
+        if (local_can)
+            go_local(out, "local_named");
+        else
+            refuse_local(in, out);
+        return;
+    }
+    const char *why = NULL;
+    for (int i = 0; i < in->n_targets; i++) {
+        const char *code = struck_out(in, &in->targets[i]);
+        if (code == NULL)
+            out->targets[out->n_targets++] = i;
+        else if (why == NULL)
+            why = code;
+        if (code != NULL)
+            reason(out, code);
+    }
+    if (in->effect == EFFECT_REDACT)
+        reason(out, "policy_redacts");
+    if (in->effect == EFFECT_LOCAL_ONLY)
+        reason(out, "policy_local_only");
+    out->local_last = local_can && in->kind != NAME_PINNED;
+    if (in->kind == NAME_AUTO) {
+        decide_auto(in, out, in->effect == EFFECT_LOCAL_ONLY ? "policy_local_only" : why, local_can);
+    } else if (out->n_targets > 0) {
+        go_remote(in, out, "model_named");
+    } else if (in->kind == NAME_BARE && local_can) {
+        go_local(out, in->effect == EFFECT_LOCAL_ONLY ? "policy_local_only" : why != NULL ? why : "no_provider");
+    } else {
+        refuse_remote(out, why);
+    }
+}
