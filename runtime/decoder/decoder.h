@@ -20,6 +20,10 @@ int decoder_open(struct decoder **out, const struct model_file *file, const stru
 void decoder_close(struct decoder *decoder);
 void decoder_describe(const struct decoder *decoder, struct model_info *info); /* Fills what it knows. */
 const struct kv_shape *decoder_kv_shape(const struct decoder *decoder);
+/* LongRoPE (Phi-3, Phi-4-mini): a sequence longer than this takes other angles for all its positions, so when one grows beyond,
+ * its cache is trimmed to 0 and all its tokens are fed again; pages filled below the border aren't shared with sequences
+ * beyond it. 0: no such border. */
+int decoder_rope_border(const struct decoder *decoder);
 
 /* One step. Rows of one sequence are consecutive and in rising positions, starting at that sequence's kv_length; kv_reserve
  * has been called; on success the caller trims each kv to its new length. */
@@ -29,6 +33,8 @@ struct batch {
     const int32_t *positions;
     struct kv *const *kv;      /* One a row. */
     const bool *want;          /* Rows whose logits are wanted. */
+    const int32_t *reach;      /* The length each row's sequence is known to reach (the prompt's, while it is fed in pieces);
+                                  NULL: to its last row here. Matters to decoder_rope_border only. */
     const _Atomic bool *cancel; /* Looked at between layers; may be NULL. */
 };
 enum { DECODER_MAX_ROWS = 512 };
