@@ -3,7 +3,7 @@
 #define WEIR_DECODER_ARCH_H
 
 #include "decoder/params.h"
-#include "decoder/weights.h"
+#include "decoder/loader.h"
 
 struct architecture {
     const char *gguf;         /* Words of general.architecture, set apart by '|'. */

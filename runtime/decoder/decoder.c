@@ -11,28 +11,28 @@
 
 static int open_norm(struct decoder *decoder, struct norm *norm, enum weight weight, int layer, int n, bool required)
 {
-    int status = weights_vector(&decoder->weights, &norm->w, weight, layer, ".weight", n, required);
-    return status < 0 ? status : weights_vector(&decoder->weights, &norm->b, weight, layer, ".bias", n, false);
+    int status = loader_vector(&decoder->loader, &norm->w, weight, layer, ".weight", n, required);
+    return status < 0 ? status : loader_vector(&decoder->loader, &norm->b, weight, layer, ".bias", n, false);
 }
 
 static int open_attention(struct decoder *decoder, int index, struct layer *layer)
 {
     const struct decoder_config *config = &decoder->config;
     int n_q = config->n_heads * config->head_dim, n_kv = config->n_kv_heads * config->head_dim, n_all = n_q + 2 * n_kv;
-    bool fused = weights_has(&decoder->weights, W_QKV, index, -1);
+    bool fused = loader_has(&decoder->loader, W_QKV, index, -1);
     struct matrix q = {W_Q, index, -1, n_q, config->n_embd}, k = {W_K, index, -1, n_kv, config->n_embd}, v = {W_V, index, -1, n_kv, config->n_embd};
     if (fused) {
         q = (struct matrix){W_QKV, index, -1, n_q, config->n_embd, 0, n_all};
         k = (struct matrix){W_QKV, index, -1, n_kv, config->n_embd, n_q, n_all};
         v = (struct matrix){W_QKV, index, -1, n_kv, config->n_embd, n_q + n_kv, n_all};
     }
-    int status = weights_linear(&decoder->weights, &layer->q, &q);
+    int status = loader_linear(&decoder->loader, &layer->q, &q);
     if (status == 0)
-        status = weights_linear(&decoder->weights, &layer->k, &k);
+        status = loader_linear(&decoder->loader, &layer->k, &k);
     if (status == 0)
-        status = weights_linear(&decoder->weights, &layer->v, &v);
+        status = loader_linear(&decoder->loader, &layer->v, &v);
     if (status == 0)
-        status = weights_linear(&decoder->weights, &layer->o, &(struct matrix){W_O, index, -1, config->n_embd, n_q});
+        status = loader_linear(&decoder->loader, &layer->o, &(struct matrix){W_O, index, -1, config->n_embd, n_q});
     if (status == 0)
         status = open_norm(decoder, &layer->q_norm, W_Q_NORM, index, config->head_dim, false);
     if (status == 0)
@@ -44,17 +44,17 @@ static int open_mlp(struct decoder *decoder, int index, struct layer *layer)
 {
     const struct decoder_config *config = &decoder->config;
     int n_embd = config->n_embd, n_ff = config->n_ff;
-    bool fused = config->gated && config->fused_gate_up && !weights_has(&decoder->weights, W_GATE, index, -1);
+    bool fused = config->gated && config->fused_gate_up && !loader_has(&decoder->loader, W_GATE, index, -1);
     struct matrix gate = {W_GATE, index, -1, n_ff, n_embd, .scale_bias = true}, up = {W_UP, index, -1, n_ff, n_embd, .scale_bias = true};
     if (fused) {
         gate = (struct matrix){W_GATE_UP, index, -1, n_ff, n_embd, 0, 2 * n_ff, true};
         up = (struct matrix){W_GATE_UP, index, -1, n_ff, n_embd, n_ff, 2 * n_ff, true};
     }
-    int status = config->gated ? weights_linear(&decoder->weights, &layer->gate, &gate) : 0;
+    int status = config->gated ? loader_linear(&decoder->loader, &layer->gate, &gate) : 0;
     if (status == 0)
-        status = weights_linear(&decoder->weights, &layer->up, &up);
+        status = loader_linear(&decoder->loader, &layer->up, &up);
     if (status == 0)
-        status = weights_linear(&decoder->weights, &layer->down, &(struct matrix){W_DOWN, index, -1, n_embd, n_ff, .scale_bias = true});
+        status = loader_linear(&decoder->loader, &layer->down, &(struct matrix){W_DOWN, index, -1, n_embd, n_ff, .scale_bias = true});
     return status;
 }
 
@@ -73,7 +73,7 @@ static int open_layer(struct decoder *decoder, int index)
         status = open_norm(decoder, &layer->ffn_post_norm, W_FFN_POST_NORM, index, n_embd, false);
     if (status < 0)
         return status;
-    if (decoder->config.n_experts > 0 && weights_has(&decoder->weights, W_ROUTER, index, -1))
+    if (decoder->config.n_experts > 0 && loader_has(&decoder->loader, W_ROUTER, index, -1))
         return experts_open(decoder, index, &layer->experts);
     return open_mlp(decoder, index, layer);
 }
@@ -81,17 +81,17 @@ static int open_layer(struct decoder *decoder, int index)
 /* An embedding table whose rows are read one by one. */
 static int open_table(struct decoder *decoder, struct tensor *out, enum weight weight, int n_rows)
 {
-    const struct tensor *tensor = weights_find(&decoder->weights, weight, -1, -1, ".weight");
+    const struct tensor *tensor = loader_find(&decoder->loader, weight, -1, -1, ".weight");
     if (tensor == NULL)
-        return weights_missing(&decoder->weights, weight, -1, ".weight");
+        return loader_missing(&decoder->loader, weight, -1, ".weight");
     char where[192];
-    model_where(where, sizeof where, model_file_path(decoder->weights.file), "tensor", str_of(tensor->name));
+    model_where(where, sizeof where, model_file_path(decoder->loader.file), "tensor", str_of(tensor->name));
     if (tensor->n_dims != 2 || tensor->ne[0] != decoder->config.n_embd || tensor->ne[1] < n_rows || tensor->ne[1] > 1 << 24 ||
         !tensor_type_is_weight(tensor->type))
-        return error_set(decoder->weights.err, WEIR_E_INVALID, where, "is %lld x %lld of %s, must be at least %d x %d numbers",
+        return error_set(decoder->loader.err, WEIR_E_INVALID, where, "is %lld x %lld of %s, must be at least %d x %d numbers",
                          (long long)tensor->ne[1], (long long)tensor->ne[0], tensor_type_name(tensor->type), n_rows, decoder->config.n_embd);
     *out = *tensor;
-    decoder->weights.n_parameters += tensor->ne[0] * tensor->ne[1];
+    decoder->loader.n_parameters += tensor->ne[0] * tensor->ne[1];
     return 0;
 }
 
@@ -99,21 +99,21 @@ static int open_table(struct decoder *decoder, struct tensor *out, enum weight w
 static int open_output(struct decoder *decoder)
 {
     struct decoder_config *config = &decoder->config;
-    bool own = !config->tied && (config->untied || weights_has(&decoder->weights, W_OUTPUT, -1, -1));
+    bool own = !config->tied && (config->untied || loader_has(&decoder->loader, W_OUTPUT, -1, -1));
     struct matrix matrix = {own ? W_OUTPUT : W_TOKEN_EMBD, -1, -1, config->n_vocab, config->n_embd};
-    int64_t before = decoder->weights.n_parameters;
+    int64_t before = decoder->loader.n_parameters;
     int status = open_norm(decoder, &decoder->output_norm, W_OUTPUT_NORM, -1, config->n_embd, true);
     if (status == 0)
-        status = weights_linear(&decoder->weights, &decoder->output, &matrix);
+        status = loader_linear(&decoder->loader, &decoder->output, &matrix);
     if (!own)
-        decoder->weights.n_parameters = before + config->n_embd;
+        decoder->loader.n_parameters = before + config->n_embd;
     return status;
 }
 
 static int open_weights(struct decoder *decoder)
 {
     struct decoder_config *config = &decoder->config;
-    int status = weights_init(&decoder->weights);
+    int status = loader_init(&decoder->loader);
     if (status == 0)
         status = open_table(decoder, &decoder->token_embd, W_TOKEN_EMBD, 1);
     if (status < 0)
@@ -121,19 +121,19 @@ static int open_weights(struct decoder *decoder)
     if (config->n_vocab == 0)
         config->n_vocab = (int)decoder->token_embd.ne[1];
     else if (config->n_vocab != decoder->token_embd.ne[1])
-        return error_set(decoder->weights.err, WEIR_E_INVALID, model_file_path(decoder->weights.file), "config.json: vocab_size: is %d, the embedding has %lld rows",
+        return error_set(decoder->loader.err, WEIR_E_INVALID, model_file_path(decoder->loader.file), "config.json: vocab_size: is %d, the embedding has %lld rows",
                          config->n_vocab, (long long)decoder->token_embd.ne[1]);
     if (config->learned_positions)
         status = open_table(decoder, &decoder->position_embd, W_POSITION_EMBD, config->n_context);
     decoder->layers = arena_array(&decoder->arena, (size_t)config->n_layers, sizeof *decoder->layers);
     if (decoder->layers == NULL)
-        return error_set(decoder->weights.err, WEIR_E_MEMORY, model_file_path(decoder->weights.file), "no memory");
+        return error_set(decoder->loader.err, WEIR_E_MEMORY, model_file_path(decoder->loader.file), "no memory");
     for (int i = 0; i < config->n_layers && status == 0; i++)
         status = open_layer(decoder, i);
     if (status == 0)
         status = open_output(decoder);
     if (status == 0 && decoder->adapter != NULL)
-        status = adapter_check_used(decoder->adapter, decoder->weights.err);
+        status = adapter_check_used(decoder->adapter, decoder->loader.err);
     return status;
 }
 
@@ -172,7 +172,7 @@ int decoder_open(struct decoder **out, const struct model_file *file, const stru
         status = adapter_open(&decoder->adapter, options->adapter, err);
     if (status == 0) {
         bool gguf = model_file_is_gguf(file);
-        decoder->weights = (struct weights){.file = file, .config = config, .names = gguf ? gguf_names : decoder->architecture->names,
+        decoder->loader = (struct loader){.file = file, .config = config, .names = gguf ? gguf_names : decoder->architecture->names,
                                             .hf_names = decoder->architecture->names, .adapter = decoder->adapter,
                                             .precision = options->precision, .arena = &decoder->arena, .err = err};
         status = open_weights(decoder);
@@ -184,7 +184,7 @@ int decoder_open(struct decoder **out, const struct model_file *file, const stru
         decoder_close(decoder);
         return status;
     }
-    decoder->weights.err = NULL;
+    decoder->loader.err = NULL;
     enum kv_type type = options->kv_type != KV_DEFAULT ? options->kv_type : options->precision == PRECISION_EXACT ? KV_F32 : KV_F16;
     decoder->kv_shape = (struct kv_shape){config->n_layers, config->n_kv_heads, config->head_dim, config->head_dim, type};
     *out = decoder;
@@ -195,7 +195,7 @@ void decoder_close(struct decoder *decoder)
 {
     if (decoder == NULL)
         return;
-    weights_release(&decoder->weights);
+    loader_release(&decoder->loader);
     adapter_close(decoder->adapter);
     free(decoder->scratch.memory);
     free(decoder->scratch.kv);
@@ -211,8 +211,8 @@ void decoder_describe(const struct decoder *decoder, struct model_info *info)
     info->n_layers = decoder->config.n_layers;
     info->n_embd = decoder->config.n_embd;
     info->n_context = decoder->config.n_context;
-    info->n_parameters = decoder->weights.n_parameters;
-    info->weight_bytes = weights_bytes(&decoder->weights);
+    info->n_parameters = decoder->loader.n_parameters;
+    info->weight_bytes = loader_bytes(&decoder->loader);
 }
 
 const struct kv_shape *decoder_kv_shape(const struct decoder *decoder)

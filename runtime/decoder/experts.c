@@ -10,9 +10,9 @@ static int open_list(struct decoder *decoder, struct linear ***out, enum weight 
     int n = decoder->config.n_experts;
     *out = arena_array(&decoder->arena, (size_t)n, sizeof **out);
     if (*out == NULL)
-        return error_set(decoder->weights.err, WEIR_E_MEMORY, "experts", "no memory");
+        return error_set(decoder->loader.err, WEIR_E_MEMORY, "experts", "no memory");
     for (int expert = 0; expert < n; expert++) {
-        int status = weights_linear(&decoder->weights, &(*out)[expert], &(struct matrix){weight, layer, expert, n_out, n_in, .scale_bias = true});
+        int status = loader_linear(&decoder->loader, &(*out)[expert], &(struct matrix){weight, layer, expert, n_out, n_in, .scale_bias = true});
         if (status < 0)
             return status;
     }
@@ -22,28 +22,28 @@ static int open_list(struct decoder *decoder, struct linear ***out, enum weight 
 int experts_open(struct decoder *decoder, int layer, struct experts **out)
 {
     const struct decoder_config *config = &decoder->config;
-    struct weights *weights = &decoder->weights;
+    struct loader *loader = &decoder->loader;
     struct experts *experts = arena_alloc(&decoder->arena, sizeof *experts);
     int n_embd = config->n_embd, n_ff = config->n_ff_expert, n_shared = config->n_ff_shared;
     if (experts == NULL)
-        return error_set(weights->err, WEIR_E_MEMORY, "experts", "no memory");
+        return error_set(loader->err, WEIR_E_MEMORY, "experts", "no memory");
     *out = experts;
-    int status = weights_linear(weights, &experts->router, &(struct matrix){W_ROUTER, layer, -1, config->n_experts, n_embd});
+    int status = loader_linear(loader, &experts->router, &(struct matrix){W_ROUTER, layer, -1, config->n_experts, n_embd});
     if (status == 0)
         status = open_list(decoder, &experts->gate, W_EXPERT_GATE, layer, n_ff, n_embd);
     if (status == 0)
         status = open_list(decoder, &experts->up, W_EXPERT_UP, layer, n_ff, n_embd);
     if (status == 0)
         status = open_list(decoder, &experts->down, W_EXPERT_DOWN, layer, n_embd, n_ff);
-    if (status < 0 || !weights_has(weights, W_SHARED_UP, layer, -1))
+    if (status < 0 || !loader_has(loader, W_SHARED_UP, layer, -1))
         return status;
-    status = weights_linear(weights, &experts->shared_gate, &(struct matrix){W_SHARED_GATE, layer, -1, n_shared, n_embd, .scale_bias = true});
+    status = loader_linear(loader, &experts->shared_gate, &(struct matrix){W_SHARED_GATE, layer, -1, n_shared, n_embd, .scale_bias = true});
     if (status == 0)
-        status = weights_linear(weights, &experts->shared_up, &(struct matrix){W_SHARED_UP, layer, -1, n_shared, n_embd, .scale_bias = true});
+        status = loader_linear(loader, &experts->shared_up, &(struct matrix){W_SHARED_UP, layer, -1, n_shared, n_embd, .scale_bias = true});
     if (status == 0)
-        status = weights_linear(weights, &experts->shared_down, &(struct matrix){W_SHARED_DOWN, layer, -1, n_embd, n_shared, .scale_bias = true});
-    if (status == 0 && weights_has(weights, W_SHARED_ROUTER, layer, -1))
-        status = weights_linear(weights, &experts->shared_router, &(struct matrix){W_SHARED_ROUTER, layer, -1, 1, n_embd});
+        status = loader_linear(loader, &experts->shared_down, &(struct matrix){W_SHARED_DOWN, layer, -1, n_embd, n_shared, .scale_bias = true});
+    if (status == 0 && loader_has(loader, W_SHARED_ROUTER, layer, -1))
+        status = loader_linear(loader, &experts->shared_router, &(struct matrix){W_SHARED_ROUTER, layer, -1, 1, n_embd});
     return status;
 }
 

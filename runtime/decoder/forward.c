@@ -48,7 +48,7 @@ void rows_run(struct pool *pool, int n_rows, row_fn *fn, void *user)
         fn(user, row);
 }
 
-void norm_apply(const struct decoder_config *config, const struct norm *norm, const float *x, int n, float *y)
+void decoder_norm(const struct decoder_config *config, const struct norm *norm, const float *x, int n, float *y)
 {
     if (config->norm == NORM_LAYER) {
         layer_norm(x, norm->w, norm->b, config->norm_eps, n, y);
@@ -69,7 +69,7 @@ static void norm_row(void *user, int row)
 {
     const struct pass *pass = user;
     const struct scratch *scratch = &pass->decoder->scratch;
-    norm_apply(&pass->decoder->config, pass->norm, scratch->x + at(pass, row), pass->decoder->config.n_embd, scratch->h + at(pass, row));
+    decoder_norm(&pass->decoder->config, pass->norm, scratch->x + at(pass, row), pass->decoder->config.n_embd, scratch->h + at(pass, row));
 }
 
 static void norm_rows(struct pass *pass, const struct norm *norm)
@@ -84,7 +84,7 @@ static void add_row(void *user, int row)
     const struct pass *pass = user;
     float *x = pass->decoder->scratch.x + at(pass, row), *y = pass->decoder->scratch.y + at(pass, row);
     if (pass->norm->w != NULL)
-        norm_apply(&pass->decoder->config, pass->norm, y, pass->decoder->config.n_embd, y);
+        decoder_norm(&pass->decoder->config, pass->norm, y, pass->decoder->config.n_embd, y);
     for (int i = 0; i < pass->decoder->config.n_embd; i++)
         x[i] += y[i];
 }
@@ -179,9 +179,9 @@ static void heads_row(void *user, int row)
     int d = config->head_dim;
     float *q = scratch->q + (size_t)row * (size_t)(config->n_heads * d), *k = scratch->k + (size_t)row * (size_t)(config->n_kv_heads * d);
     for (int head = 0; head < config->n_heads && layer->q_norm.w != NULL; head++)
-        norm_apply(config, &layer->q_norm, q + head * d, d, q + head * d);
+        decoder_norm(config, &layer->q_norm, q + head * d, d, q + head * d);
     for (int head = 0; head < config->n_kv_heads && layer->k_norm.w != NULL; head++)
-        norm_apply(config, &layer->k_norm, k + head * d, d, k + head * d);
+        decoder_norm(config, &layer->k_norm, k + head * d, d, k + head * d);
     if (pass->plan->rope != ROPE_NONE) {
         const struct rotary *rotary = &pass->decoder->rotary[pass->plan->rope];
         const float *angles = scratch->angles[pass->plan->rope] + (size_t)row * (size_t)rotary->n_rot;

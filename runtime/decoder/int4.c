@@ -22,33 +22,33 @@ struct int4 {
     int zero_offset;
 };
 
-static int fail(const struct weights *weights, const char *name, const char *format, ...) WEIR_PRINTF(3, 4);
-static int fail(const struct weights *weights, const char *name, const char *format, ...)
+static int fail(const struct loader *loader, const char *name, const char *format, ...) WEIR_PRINTF(3, 4);
+static int fail(const struct loader *loader, const char *name, const char *format, ...)
 {
     char where[192], text[256];
     va_list args;
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    model_where(where, sizeof where, model_file_path(weights->file), "tensor", str_of(name));
-    return error_set(weights->err, WEIR_E_INVALID, where, "%s", text);
+    model_where(where, sizeof where, model_file_path(loader->file), "tensor", str_of(name));
+    return error_set(loader->err, WEIR_E_INVALID, where, "%s", text);
 }
 
 /* What config.json says of the packing. */
-static int read_method(const struct weights *weights, struct int4 *packed)
+static int read_method(const struct loader *loader, struct int4 *packed)
 {
-    const json_t *about = json_object_get(model_file_config(weights->file), "quantization_config");
-    const char *path = model_file_path(weights->file);
+    const json_t *about = json_object_get(model_file_config(loader->file), "quantization_config");
+    const char *path = model_file_path(loader->file);
     str method = {NULL, 0}, format = {NULL, 0};
     int64_t bits = 4;
-    if (json_member_str(about, "quant_method", &method, weights->err) < 0 || json_member_str(about, "checkpoint_format", &format, weights->err) < 0 ||
-        json_member_i64(about, "bits", &bits, weights->err) < 0)
-        return error_prefix(weights->err, "config.json: quantization_config");
+    if (json_member_str(about, "quant_method", &method, loader->err) < 0 || json_member_str(about, "checkpoint_format", &format, loader->err) < 0 ||
+        json_member_i64(about, "bits", &bits, loader->err) < 0)
+        return error_prefix(loader->err, "config.json: quantization_config");
     if (bits != 4)
-        return error_set(weights->err, WEIR_E_UNSUPPORTED, path, "quantization_config: %" PRId64 " bits are not supported (4 are)", bits);
+        return error_set(loader->err, WEIR_E_UNSUPPORTED, path, "quantization_config: %" PRId64 " bits are not supported (4 are)", bits);
     packed->awq = str_equal(method, STR("awq"));
     if (!packed->awq && !str_equal(method, STR("gptq")))
-        return error_set(weights->err, WEIR_E_UNSUPPORTED, path, "quantization_config: quant_method must be \"gptq\" or \"awq\"");
+        return error_set(loader->err, WEIR_E_UNSUPPORTED, path, "quantization_config: quant_method must be \"gptq\" or \"awq\"");
     packed->zero_offset = packed->awq || str_equal(format, STR("gptq_v2")) ? 0 : 1;
     return 0;
 }
@@ -58,28 +58,28 @@ static bool shaped(const struct tensor *tensor, enum tensor_type type, int64_t c
     return tensor != NULL && tensor->type == type && tensor->ne[0] == columns && tensor->ne[1] == rows && tensor->ne[2] == 1 && tensor->ne[3] == 1;
 }
 
-static int read_parts(const struct weights *weights, const struct matrix *matrix, struct int4 *packed)
+static int read_parts(const struct loader *loader, const struct matrix *matrix, struct int4 *packed)
 {
-    packed->words = weights_find(weights, matrix->weight, matrix->layer, matrix->expert, ".qweight");
-    packed->zeros = weights_find(weights, matrix->weight, matrix->layer, matrix->expert, ".qzeros");
-    packed->scales = weights_find(weights, matrix->weight, matrix->layer, matrix->expert, ".scales");
-    packed->groups = weights_find(weights, matrix->weight, matrix->layer, matrix->expert, ".g_idx");
+    packed->words = loader_find(loader, matrix->weight, matrix->layer, matrix->expert, ".qweight");
+    packed->zeros = loader_find(loader, matrix->weight, matrix->layer, matrix->expert, ".qzeros");
+    packed->scales = loader_find(loader, matrix->weight, matrix->layer, matrix->expert, ".scales");
+    packed->groups = loader_find(loader, matrix->weight, matrix->layer, matrix->expert, ".g_idx");
     const char *name = packed->words->name;
     int n_in = packed->n_in, n_rows = packed->n_rows;
     if (n_in % 8 != 0 || n_rows % 8 != 0)
-        return fail(weights, name, "%d x %d is no multiple of 8 either way", n_rows, n_in);
+        return fail(loader, name, "%d x %d is no multiple of 8 either way", n_rows, n_in);
     if (!(packed->awq ? shaped(packed->words, TENSOR_I32, n_rows / 8, n_in) : shaped(packed->words, TENSOR_I32, n_rows, n_in / 8)))
-        return fail(weights, name, "has not the shape of %d x %d packed weights", n_rows, n_in);
+        return fail(loader, name, "has not the shape of %d x %d packed weights", n_rows, n_in);
     if (packed->scales == NULL || packed->zeros == NULL)
-        return fail(weights, name, "has no scales or qzeros beside it");
+        return fail(loader, name, "has no scales or qzeros beside it");
     packed->n_groups = (int)packed->scales->ne[1];
     if ((packed->scales->type != TENSOR_F16 && packed->scales->type != TENSOR_BF16 && packed->scales->type != TENSOR_F32) ||
         !shaped(packed->scales, packed->scales->type, n_rows, packed->n_groups) || packed->n_groups > n_in || n_in % packed->n_groups != 0)
-        return fail(weights, packed->scales->name, "has not the shape of scales for %d x %d weights", n_rows, n_in);
+        return fail(loader, packed->scales->name, "has not the shape of scales for %d x %d weights", n_rows, n_in);
     if (!shaped(packed->zeros, TENSOR_I32, n_rows / 8, packed->n_groups))
-        return fail(weights, packed->zeros->name, "has not the shape of zeros for %d groups of %d", packed->n_groups, n_rows);
+        return fail(loader, packed->zeros->name, "has not the shape of zeros for %d groups of %d", packed->n_groups, n_rows);
     if (packed->groups != NULL && !packed->awq && (packed->groups->type != TENSOR_I32 || packed->groups->ne[0] != n_in))
-        return fail(weights, packed->groups->name, "must hold %d I32 groups", n_in);
+        return fail(loader, packed->groups->name, "must hold %d I32 groups", n_in);
     return 0;
 }
 
@@ -90,23 +90,23 @@ static uint32_t word_at(const struct tensor *tensor, size_t index)
     return word;
 }
 
-int int4_unpack(const struct weights *weights, const struct matrix *matrix, float *out)
+int int4_unpack(const struct loader *loader, const struct matrix *matrix, float *out)
 {
     struct int4 packed = {.n_in = matrix->n_in, .n_rows = matrix->n_rows > 0 ? matrix->n_rows : matrix->n_out};
-    int status = read_method(weights, &packed);
+    int status = read_method(loader, &packed);
     if (status == 0)
-        status = read_parts(weights, matrix, &packed);
+        status = read_parts(loader, matrix, &packed);
     if (status < 0)
         return status;
     size_t n_rows = (size_t)packed.n_rows;
     float *scales = malloc((size_t)packed.n_groups * n_rows * sizeof *scales);
     if (scales == NULL)
-        return error_set(weights->err, WEIR_E_MEMORY, packed.scales->name, "no memory");
+        return error_set(loader->err, WEIR_E_MEMORY, packed.scales->name, "no memory");
     dequantize_row(packed.scales->type, packed.scales->data, scales, packed.n_groups * (int64_t)packed.n_rows);
     for (int in = 0; in < matrix->n_in; in++) {
         uint32_t group = packed.groups != NULL && !packed.awq ? word_at(packed.groups, (size_t)in) : (uint32_t)(in / (packed.n_in / packed.n_groups));
         if (group >= (uint32_t)packed.n_groups) {
-            status = fail(weights, packed.groups->name, "input %d is in group %u of %d", in, group, packed.n_groups);
+            status = fail(loader, packed.groups->name, "input %d is in group %u of %d", in, group, packed.n_groups);
             break;
         }
         for (int row = 0; row < matrix->n_out; row++) {

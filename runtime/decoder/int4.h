@@ -2,9 +2,9 @@
 #ifndef WEIR_DECODER_INT4_H
 #define WEIR_DECODER_INT4_H
 
-#include "decoder/weights.h"
+#include "decoder/loader.h"
 
 /* The rows that matrix asks for, n_out × n_in floats, exactly (q - zero) · scale. */
-int int4_unpack(const struct weights *weights, const struct matrix *matrix, float *out) WEIR_CHECKED;
+int int4_unpack(const struct loader *loader, const struct matrix *matrix, float *out) WEIR_CHECKED;
 
 #endif

@@ -43,7 +43,7 @@ struct scratch {
 struct decoder {
     const struct architecture *architecture;
     struct decoder_config config;
-    struct weights weights;
+    struct loader loader;
     struct adapter *adapter;
     struct arena arena;
     struct kv_shape kv_shape;
@@ -55,7 +55,7 @@ struct decoder {
     struct scratch scratch;
 };
 
-void norm_apply(const struct decoder_config *config, const struct norm *norm, const float *x, int n, float *y);
+void decoder_norm(const struct decoder_config *config, const struct norm *norm, const float *x, int n, float *y);
 
 /* y = the experts' answer to n_rows rows of h (n_embd wide). Uses scratch gate, up, gathered, router. */
 void experts_apply(struct decoder *decoder, struct pool *pool, const struct experts *experts, const float *h, int n_rows, float *y);

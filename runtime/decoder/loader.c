@@ -2,8 +2,8 @@
  * int4; turn it round; take the rows wanted; add the adapter; hand it to a linear with its bias and scale.
  *
  * Invariant: a linear has exactly the shape its caller asked for; a file with another shape, a missing tensor or an
- * unreadable type is an error that names the tensor. All memory is held here until weights_release. */
-#include "decoder/weights.h"
+ * unreadable type is an error that names the tensor. All memory is held here until loader_release. */
+#include "decoder/loader.h"
 #include "decoder/adapter.h"
 #include "decoder/int4.h"
 #include "model/gguf.h"
@@ -56,100 +56,100 @@ static void expand(const char *pattern, int layer, int expert, char *out, size_t
 }
 
 /* The name of a weight in this file, without its suffix; false when the architecture has none. */
-static bool stem_of(const struct weights *weights, enum weight weight, int layer, int expert, char out[MAX_STEM])
+static bool stem_of(const struct loader *loader, enum weight weight, int layer, int expert, char out[MAX_STEM])
 {
-    const char *pattern = weights->names[weight];
+    const char *pattern = loader->names[weight];
     if (pattern == NULL)
         return false;
     bool bare = weight == W_OUTPUT; /* The head stands outside the model. */
-    size_t n = bare ? 0 : strlen(weights->prefix);
-    memcpy(out, weights->prefix, n);
+    size_t n = bare ? 0 : strlen(loader->prefix);
+    memcpy(out, loader->prefix, n);
     expand(pattern, layer, expert, out + n, MAX_STEM - n);
     return true;
 }
 
-const struct tensor *weights_find(const struct weights *weights, enum weight weight, int layer, int expert, const char *suffix)
+const struct tensor *loader_find(const struct loader *loader, enum weight weight, int layer, int expert, const char *suffix)
 {
     char name[MAX_STEM + 16];
-    if (!stem_of(weights, weight, layer, expert, name))
+    if (!stem_of(loader, weight, layer, expert, name))
         return NULL;
     size_t n = strlen(name);
     snprintf(name + n, sizeof name - n, "%s", suffix);
-    const struct tensor *tensor = model_file_tensor(weights->file, name);
-    if (tensor == NULL && weight == W_OUTPUT && weights->prefix[0] != '\0') {
+    const struct tensor *tensor = model_file_tensor(loader->file, name);
+    if (tensor == NULL && weight == W_OUTPUT && loader->prefix[0] != '\0') {
         /* Models inside others keep their head with them. */
         char other[MAX_STEM + 48];
         snprintf(other, sizeof other, "language_model.%s", name);
-        tensor = model_file_tensor(weights->file, other);
+        tensor = model_file_tensor(loader->file, other);
     }
     return tensor;
 }
 
-bool weights_has(const struct weights *weights, enum weight weight, int layer, int expert)
+bool loader_has(const struct loader *loader, enum weight weight, int layer, int expert)
 {
-    return weights_find(weights, weight, layer, expert, ".weight") != NULL || weights_find(weights, weight, layer, expert, ".qweight") != NULL;
+    return loader_find(loader, weight, layer, expert, ".weight") != NULL || loader_find(loader, weight, layer, expert, ".qweight") != NULL;
 }
 
-int weights_missing(const struct weights *weights, enum weight weight, int layer, const char *suffix)
+int loader_missing(const struct loader *loader, enum weight weight, int layer, const char *suffix)
 {
     char where[192], name[MAX_STEM + 16];
-    if (!stem_of(weights, weight, layer, 0, name))
+    if (!stem_of(loader, weight, layer, 0, name))
         name[0] = '\0';
     size_t n = strlen(name);
     snprintf(name + n, sizeof name - n, "%s", suffix);
-    model_where(where, sizeof where, model_file_path(weights->file), "tensor", str_of(name));
-    return error_set(weights->err, WEIR_E_NOT_FOUND, where, "is missing");
+    model_where(where, sizeof where, model_file_path(loader->file), "tensor", str_of(name));
+    return error_set(loader->err, WEIR_E_NOT_FOUND, where, "is missing");
 }
 
-int weights_init(struct weights *weights)
+int loader_init(struct loader *loader)
 {
     static const char *const prefixes[] = {"model.", "", "transformer.", "language_model.model.", "model.language_model."};
-    if (model_file_is_gguf(weights->file))
-        return weights_has(weights, W_TOKEN_EMBD, -1, -1) ? 0 : weights_missing(weights, W_TOKEN_EMBD, -1, ".weight");
+    if (model_file_is_gguf(loader->file))
+        return loader_has(loader, W_TOKEN_EMBD, -1, -1) ? 0 : loader_missing(loader, W_TOKEN_EMBD, -1, ".weight");
     for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++) {
-        snprintf(weights->prefix, sizeof weights->prefix, "%s", prefixes[i]);
-        if (weights_has(weights, W_TOKEN_EMBD, -1, -1))
+        snprintf(loader->prefix, sizeof loader->prefix, "%s", prefixes[i]);
+        if (loader_has(loader, W_TOKEN_EMBD, -1, -1))
             return 0;
     }
-    weights->prefix[0] = '\0';
-    if (model_file_n_tensors(weights->file) == 0)
-        return error_set(weights->err, WEIR_E_NOT_FOUND, model_file_path(weights->file), "has no weights: model.safetensors (or its index) is missing");
-    return weights_missing(weights, W_TOKEN_EMBD, -1, ".weight");
+    loader->prefix[0] = '\0';
+    if (model_file_n_tensors(loader->file) == 0)
+        return error_set(loader->err, WEIR_E_NOT_FOUND, model_file_path(loader->file), "has no weights: model.safetensors (or its index) is missing");
+    return loader_missing(loader, W_TOKEN_EMBD, -1, ".weight");
 }
 
-void weights_release(struct weights *weights)
+void loader_release(struct loader *loader)
 {
-    for (size_t i = 0; i < weights->n_linears; i++)
-        linear_free(weights->linears[i]);
-    for (size_t i = 0; i < weights->n_blocks; i++)
-        free(weights->blocks[i]);
-    free(weights->linears);
-    free(weights->blocks);
+    for (size_t i = 0; i < loader->n_linears; i++)
+        linear_free(loader->linears[i]);
+    for (size_t i = 0; i < loader->n_blocks; i++)
+        free(loader->blocks[i]);
+    free(loader->linears);
+    free(loader->blocks);
 }
 
-size_t weights_bytes(const struct weights *weights)
+size_t loader_bytes(const struct loader *loader)
 {
     size_t n = 0;
-    for (size_t i = 0; i < weights->n_linears; i++)
-        n += linear_bytes(weights->linears[i]);
+    for (size_t i = 0; i < loader->n_linears; i++)
+        n += linear_bytes(loader->linears[i]);
     return n;
 }
 
-static int bad_tensor(const struct weights *weights, const struct tensor *tensor, const char *format, ...) WEIR_PRINTF(3, 4);
-static int bad_tensor(const struct weights *weights, const struct tensor *tensor, const char *format, ...)
+static int bad_tensor(const struct loader *loader, const struct tensor *tensor, const char *format, ...) WEIR_PRINTF(3, 4);
+static int bad_tensor(const struct loader *loader, const struct tensor *tensor, const char *format, ...)
 {
     char where[192], text[256];
     va_list args;
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    model_where(where, sizeof where, model_file_path(weights->file), "tensor", str_of(tensor->name));
-    return error_set(weights->err, WEIR_E_INVALID, where, "%s", text);
+    model_where(where, sizeof where, model_file_path(loader->file), "tensor", str_of(tensor->name));
+    return error_set(loader->err, WEIR_E_INVALID, where, "%s", text);
 }
 
-static int no_memory(const struct weights *weights)
+static int no_memory(const struct loader *loader)
 {
-    return error_set(weights->err, WEIR_E_MEMORY, model_file_path(weights->file), "no memory for weights");
+    return error_set(loader->err, WEIR_E_MEMORY, model_file_path(loader->file), "no memory for weights");
 }
 
 static bool is_readable(const struct tensor *tensor)
@@ -157,63 +157,63 @@ static bool is_readable(const struct tensor *tensor)
     return tensor_type_is_weight(tensor->type);
 }
 
-int weights_vector(struct weights *weights, const float **out, enum weight weight, int layer, const char *suffix, int n, bool required)
+int loader_vector(struct loader *loader, const float **out, enum weight weight, int layer, const char *suffix, int n, bool required)
 {
-    const struct tensor *tensor = weights_find(weights, weight, layer, -1, suffix);
+    const struct tensor *tensor = loader_find(loader, weight, layer, -1, suffix);
     *out = NULL;
     if (tensor == NULL)
-        return required ? weights_missing(weights, weight, layer, suffix) : 0;
+        return required ? loader_missing(loader, weight, layer, suffix) : 0;
     int64_t elements = tensor->ne[0] * tensor->ne[1] * tensor->ne[2] * tensor->ne[3];
     if (tensor->ne[0] != n || elements != n || !is_readable(tensor))
-        return bad_tensor(weights, tensor, "must be a vector of %d numbers", n);
-    float *values = arena_array(weights->arena, (size_t)n, sizeof *values);
+        return bad_tensor(loader, tensor, "must be a vector of %d numbers", n);
+    float *values = arena_array(loader->arena, (size_t)n, sizeof *values);
     if (values == NULL)
-        return no_memory(weights);
+        return no_memory(loader);
     dequantize_row(tensor->type, tensor->data, values, n);
-    weights->n_parameters += n;
+    loader->n_parameters += n;
     *out = values;
     return 0;
 }
 
 /* ------------------------------------------------------------------ matrices */
 
-static int keep_block(struct weights *weights, void *block)
+static int keep_block(struct loader *loader, void *block)
 {
-    void **blocks = realloc(weights->blocks, (weights->n_blocks + 1) * sizeof *blocks);
+    void **blocks = realloc(loader->blocks, (loader->n_blocks + 1) * sizeof *blocks);
     if (block == NULL || blocks == NULL) {
         free(block);
-        return no_memory(weights);
+        return no_memory(loader);
     }
-    weights->blocks = blocks;
-    weights->blocks[weights->n_blocks++] = block;
+    loader->blocks = blocks;
+    loader->blocks[loader->n_blocks++] = block;
     return 0;
 }
 
-static int keep_linear(struct weights *weights, struct linear *linear)
+static int keep_linear(struct loader *loader, struct linear *linear)
 {
-    if (weights->n_linears == weights->capacity) {
-        size_t capacity = weights->capacity == 0 ? 256 : 2 * weights->capacity;
-        struct linear **linears = realloc(weights->linears, capacity * sizeof *linears);
+    if (loader->n_linears == loader->capacity) {
+        size_t capacity = loader->capacity == 0 ? 256 : 2 * loader->capacity;
+        struct linear **linears = realloc(loader->linears, capacity * sizeof *linears);
         if (linears == NULL) {
             linear_free(linear);
-            return no_memory(weights);
+            return no_memory(loader);
         }
-        weights->linears = linears;
-        weights->capacity = capacity;
+        loader->linears = linears;
+        loader->capacity = capacity;
     }
-    weights->linears[weights->n_linears++] = linear;
+    loader->linears[loader->n_linears++] = linear;
     return 0;
 }
 
 /* [in, out] to [out, in], kept in the same 16- or 32-bit form. */
-static int transpose(struct weights *weights, struct tensor *view)
+static int transpose(struct loader *loader, struct tensor *view)
 {
     size_t width = tensor_type_block(view->type) == 1 ? tensor_type_bytes(view->type) : 0;
     size_t n_in = (size_t)view->ne[1], n_out = (size_t)view->ne[0];
     if (width != 2 && width != 4)
-        return bad_tensor(weights, view, "is stored the other way round in a type (%s) that can't be turned", tensor_type_name(view->type));
+        return bad_tensor(loader, view, "is stored the other way round in a type (%s) that can't be turned", tensor_type_name(view->type));
     uint8_t *turned = malloc(view->n_bytes);
-    int status = keep_block(weights, turned);
+    int status = keep_block(loader, turned);
     if (status < 0)
         return status;
     const uint8_t *data = view->data;
@@ -227,27 +227,27 @@ static int transpose(struct weights *weights, struct tensor *view)
 }
 
 /* A view of the rows wanted of a matrix that the file holds as it is. */
-static int view_rows(struct weights *weights, const struct matrix *matrix, const struct tensor *tensor, struct tensor *view)
+static int view_rows(struct loader *loader, const struct matrix *matrix, const struct tensor *tensor, struct tensor *view)
 {
     int n_rows = matrix->n_rows > 0 ? matrix->n_rows : matrix->n_out;
     *view = *tensor;
     if (!is_readable(tensor))
-        return bad_tensor(weights, tensor, "type %s can't be a weight", tensor_type_name(tensor->type));
+        return bad_tensor(loader, tensor, "type %s can't be a weight", tensor_type_name(tensor->type));
     if (matrix->expert >= 0 && tensor->n_dims == 3) { /* All experts in one tensor. */
-        if (tensor->ne[2] != weights->config->n_experts)
-            return bad_tensor(weights, tensor, "holds %lld experts, not %d", (long long)tensor->ne[2], weights->config->n_experts);
+        if (tensor->ne[2] != loader->config->n_experts)
+            return bad_tensor(loader, tensor, "holds %lld experts, not %d", (long long)tensor->ne[2], loader->config->n_experts);
         view->n_bytes = tensor->n_bytes / (size_t)tensor->ne[2];
         view->data = (const uint8_t *)tensor->data + (size_t)matrix->expert * view->n_bytes;
         view->n_dims = 2;
         view->ne[2] = 1;
     }
     if (view->ne[2] != 1 || view->ne[3] != 1)
-        return bad_tensor(weights, tensor, "must be a matrix");
-    int status = weights->config->transposed && matrix->weight != W_OUTPUT && matrix->weight != W_TOKEN_EMBD ? transpose(weights, view) : 0;
+        return bad_tensor(loader, tensor, "must be a matrix");
+    int status = loader->config->transposed && matrix->weight != W_OUTPUT && matrix->weight != W_TOKEN_EMBD ? transpose(loader, view) : 0;
     if (status < 0)
         return status;
     if (view->ne[0] != matrix->n_in || view->ne[1] != n_rows)
-        return bad_tensor(weights, tensor, "is %lld x %lld, must be %d x %d", (long long)view->ne[1], (long long)view->ne[0], n_rows, matrix->n_in);
+        return bad_tensor(loader, tensor, "is %lld x %lld, must be %d x %d", (long long)view->ne[1], (long long)view->ne[0], n_rows, matrix->n_in);
     size_t row_bytes = view->n_bytes / (size_t)n_rows;
     view->data = (const uint8_t *)view->data + (size_t)matrix->first_row * row_bytes;
     view->ne[1] = matrix->n_out;
@@ -257,34 +257,34 @@ static int view_rows(struct weights *weights, const struct matrix *matrix, const
 }
 
 /* The scale beside a matrix, or 1. */
-static int read_scale(struct weights *weights, const struct matrix *matrix, float *scale)
+static int read_scale(struct loader *loader, const struct matrix *matrix, float *scale)
 {
-    const struct tensor *tensor = weights_find(weights, matrix->weight, matrix->layer, matrix->expert, ".scale");
+    const struct tensor *tensor = loader_find(loader, matrix->weight, matrix->layer, matrix->expert, ".scale");
     *scale = 1;
     if (tensor == NULL)
         return 0;
     int64_t index = tensor->ne[0] > 1 && matrix->expert >= 0 ? matrix->expert : 0;
     if (tensor->type != TENSOR_F32 || index >= tensor->ne[0])
-        return bad_tensor(weights, tensor, "must hold F32 scales");
+        return bad_tensor(loader, tensor, "must hold F32 scales");
     memcpy(scale, (const uint8_t *)tensor->data + (size_t)index * sizeof *scale, sizeof *scale);
     return 0;
 }
 
-static int read_bias(struct weights *weights, const struct matrix *matrix, float scale, const float **out)
+static int read_bias(struct loader *loader, const struct matrix *matrix, float scale, const float **out)
 {
     const float *whole;
     int n_rows = matrix->n_rows > 0 ? matrix->n_rows : matrix->n_out;
     *out = NULL;
     if (matrix->expert >= 0)
         return 0;
-    int status = weights_vector(weights, &whole, matrix->weight, matrix->layer, ".bias", n_rows, false);
+    int status = loader_vector(loader, &whole, matrix->weight, matrix->layer, ".bias", n_rows, false);
     if (status < 0 || whole == NULL)
         return status;
     whole += matrix->first_row;
     if (scale != 1 && matrix->scale_bias) {
-        float *scaled = arena_array(weights->arena, (size_t)matrix->n_out, sizeof *scaled);
+        float *scaled = arena_array(loader->arena, (size_t)matrix->n_out, sizeof *scaled);
         if (scaled == NULL)
-            return no_memory(weights);
+            return no_memory(loader);
         for (int i = 0; i < matrix->n_out; i++)
             scaled[i] = scale * whole[i];
         whole = scaled;
@@ -294,73 +294,73 @@ static int read_bias(struct weights *weights, const struct matrix *matrix, float
 }
 
 /* The names under which an adapter may know a matrix: GGUF's and Hugging Face's, without a prefix. */
-static void adapter_names(const struct weights *weights, const struct matrix *matrix, char gguf[MAX_STEM], char hf[MAX_STEM])
+static void adapter_names(const struct loader *loader, const struct matrix *matrix, char gguf[MAX_STEM], char hf[MAX_STEM])
 {
     gguf[0] = hf[0] = '\0';
     if (gguf_names[matrix->weight] != NULL)
         expand(gguf_names[matrix->weight], matrix->layer, matrix->expert, gguf, MAX_STEM);
-    if (weights->hf_names[matrix->weight] != NULL)
-        expand(weights->hf_names[matrix->weight], matrix->layer, matrix->expert, hf, MAX_STEM);
+    if (loader->hf_names[matrix->weight] != NULL)
+        expand(loader->hf_names[matrix->weight], matrix->layer, matrix->expert, hf, MAX_STEM);
 }
 
 /* A matrix that must be worked out in f32: unpacked, or with an adapter added. */
-static int make_f32(struct weights *weights, struct linear **out, const struct matrix *matrix, const struct tensor *view,
+static int make_f32(struct loader *loader, struct linear **out, const struct matrix *matrix, const struct tensor *view,
                     const struct adapter_delta *delta, float scale, const float *bias)
 {
     size_t n_out = (size_t)matrix->n_out, n_in = (size_t)matrix->n_in;
     float *w = malloc(n_out * n_in * sizeof *w);
     if (w == NULL)
-        return no_memory(weights);
+        return no_memory(loader);
     int status = 0;
     if (view != NULL) {
         for (size_t row = 0; row < n_out; row++)
             dequantize_row(view->type, (const uint8_t *)view->data + row * (view->n_bytes / n_out), w + row * n_in, matrix->n_in);
     } else {
-        status = int4_unpack(weights, matrix, w);
+        status = int4_unpack(loader, matrix, w);
     }
     for (size_t i = 0; i < n_out * n_in && status == 0 && scale != 1; i++)
         w[i] *= scale;
     if (status == 0 && delta != NULL && adapter_add(delta, matrix->first_row, matrix->n_out, w) < 0)
-        status = no_memory(weights);
+        status = no_memory(loader);
     if (status == 0)
-        status = linear_new_f32(out, w, matrix->n_out, matrix->n_in, bias, weights->precision, weights->err);
+        status = linear_new_f32(out, w, matrix->n_out, matrix->n_in, bias, loader->precision, loader->err);
     free(w);
     return status;
 }
 
-int weights_linear(struct weights *weights, struct linear **out, const struct matrix *matrix)
+int loader_linear(struct loader *loader, struct linear **out, const struct matrix *matrix)
 {
-    const struct tensor *tensor = weights_find(weights, matrix->weight, matrix->layer, matrix->expert, ".weight");
-    bool packed = tensor == NULL && weights_find(weights, matrix->weight, matrix->layer, matrix->expert, ".qweight") != NULL;
+    const struct tensor *tensor = loader_find(loader, matrix->weight, matrix->layer, matrix->expert, ".weight");
+    bool packed = tensor == NULL && loader_find(loader, matrix->weight, matrix->layer, matrix->expert, ".qweight") != NULL;
     if (tensor == NULL && !packed)
-        return weights_missing(weights, matrix->weight, matrix->layer, ".weight");
+        return loader_missing(loader, matrix->weight, matrix->layer, ".weight");
     struct tensor view = {0};
     const float *bias;
     float scale;
-    int status = packed ? 0 : view_rows(weights, matrix, tensor, &view);
+    int status = packed ? 0 : view_rows(loader, matrix, tensor, &view);
     if (status == 0)
-        status = read_scale(weights, matrix, &scale);
+        status = read_scale(loader, matrix, &scale);
     if (status == 0)
-        status = read_bias(weights, matrix, scale, &bias);
+        status = read_bias(loader, matrix, scale, &bias);
     if (status < 0)
         return status;
 
     struct adapter_delta delta;
     char gguf[MAX_STEM], hf[MAX_STEM];
-    adapter_names(weights, matrix, gguf, hf);
+    adapter_names(loader, matrix, gguf, hf);
     int n_rows = matrix->n_rows > 0 ? matrix->n_rows : matrix->n_out;
-    int adapted = weights->adapter == NULL ? 0 : adapter_find(weights->adapter, gguf, hf, n_rows, matrix->n_in, &delta, weights->err);
+    int adapted = loader->adapter == NULL ? 0 : adapter_find(loader->adapter, gguf, hf, n_rows, matrix->n_in, &delta, loader->err);
     if (adapted < 0)
         return adapted;
     /* Files of the Llama family in GGUF have the rows of q and k in another order than their published form has. */
-    delta.head_dim = adapted && weights->config->rope[0].interleaved != delta.interleaved && (matrix->weight == W_Q || matrix->weight == W_K)
-                         ? weights->config->head_dim : 0;
+    delta.head_dim = adapted && loader->config->rope[0].interleaved != delta.interleaved && (matrix->weight == W_Q || matrix->weight == W_K)
+                         ? loader->config->head_dim : 0;
     if (packed || adapted)
-        status = make_f32(weights, out, matrix, packed ? NULL : &view, adapted ? &delta : NULL, scale, bias);
+        status = make_f32(loader, out, matrix, packed ? NULL : &view, adapted ? &delta : NULL, scale, bias);
     else
-        status = linear_new(out, &view, 0, bias, scale, weights->precision, weights->err);
+        status = linear_new(out, &view, 0, bias, scale, loader->precision, loader->err);
     if (status < 0)
         return status;
-    weights->n_parameters += (int64_t)matrix->n_out * matrix->n_in;
-    return keep_linear(weights, *out);
+    loader->n_parameters += (int64_t)matrix->n_out * matrix->n_in;
+    return keep_linear(loader, *out);
 }

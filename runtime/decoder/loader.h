@@ -1,7 +1,7 @@
-/* Weights: from the names of a file to linears and vectors, whatever the form: GGUF or Hugging Face names, fused or single,
+/* Loader: from the names of a file to linears and vectors, whatever the form: GGUF or Hugging Face names, fused or single,
  * stored either way round, packed int4, with scales beside them or adapters on top. */
-#ifndef WEIR_DECODER_WEIGHTS_H
-#define WEIR_DECODER_WEIGHTS_H
+#ifndef WEIR_DECODER_LOADER_H
+#define WEIR_DECODER_LOADER_H
 
 #include "decoder/config.h"
 #include "model/model_file.h"
@@ -44,7 +44,7 @@ extern weight_names gguf_names;
 
 struct adapter;
 
-struct weights {
+struct loader {
     const struct model_file *file;
     const struct decoder_config *config;
     const char *const *names;    /* Of this file. */
@@ -53,7 +53,7 @@ struct weights {
     const struct adapter *adapter;
     enum precision precision;
     struct arena *arena;
-    struct linear **linears; /* All that were made, in order, for weights_release and weights_bytes. */
+    struct linear **linears; /* All that were made, in order, for loader_release and loader_bytes. */
     size_t n_linears, capacity;
     void **blocks; /* Matrices rewritten on the heap (transposed). */
     size_t n_blocks;
@@ -62,13 +62,13 @@ struct weights {
 };
 
 /* Finds the prefix. WEIR_E_NOT_FOUND: no token embedding under any name. */
-int weights_init(struct weights *weights) WEIR_CHECKED;
-void weights_release(struct weights *weights);
-size_t weights_bytes(const struct weights *weights);
+int loader_init(struct loader *loader) WEIR_CHECKED;
+void loader_release(struct loader *loader);
+size_t loader_bytes(const struct loader *loader);
 
 /* One tensor by role, NULL when absent; suffix ".weight", ".bias", ".scale". layer, expert: -1 where there is none. */
-const struct tensor *weights_find(const struct weights *weights, enum weight weight, int layer, int expert, const char *suffix);
-bool weights_has(const struct weights *weights, enum weight weight, int layer, int expert);
+const struct tensor *loader_find(const struct loader *loader, enum weight weight, int layer, int expert, const char *suffix);
+bool loader_has(const struct loader *loader, enum weight weight, int layer, int expert);
 
 /* Which rows of which matrix. */
 struct matrix {
@@ -81,9 +81,9 @@ struct matrix {
     int n_rows;
     bool scale_bias; /* The scale beside the matrix multiplies its bias too (feed-forward networks). */
 };
-int weights_linear(struct weights *weights, struct linear **out, const struct matrix *matrix) WEIR_CHECKED;
+int loader_linear(struct loader *loader, struct linear **out, const struct matrix *matrix) WEIR_CHECKED;
 /* n floats of a vector, NULL in *out when it is absent and not required. */
-int weights_vector(struct weights *weights, const float **out, enum weight weight, int layer, const char *suffix, int n, bool required) WEIR_CHECKED;
-int weights_missing(const struct weights *weights, enum weight weight, int layer, const char *suffix);
+int loader_vector(struct loader *loader, const float **out, enum weight weight, int layer, const char *suffix, int n, bool required) WEIR_CHECKED;
+int loader_missing(const struct loader *loader, enum weight weight, int layer, const char *suffix);
 
 #endif
