@@ -6,7 +6,8 @@
 
 /* Each verb is declared here and listed once below. */
 #define VERBS(X) \
-    X(render)
+    X(render) \
+    X(logits)
 
 #define DECLARE_VERB(name) extern const struct verb verb_##name;
 VERBS(DECLARE_VERB)

@@ -44,17 +44,18 @@ static int open_mlp(struct decoder *decoder, int index, struct layer *layer)
 {
     const struct decoder_config *config = &decoder->config;
     int n_embd = config->n_embd, n_ff = config->n_ff;
+    enum scale_use scale = config->gated ? SCALE_ALL : SCALE_NOTHING;
     bool fused = config->gated && config->fused_gate_up && !loader_has(&decoder->loader, W_GATE, index, -1);
-    struct matrix gate = {W_GATE, index, -1, n_ff, n_embd, .scale_bias = true}, up = {W_UP, index, -1, n_ff, n_embd, .scale_bias = true};
+    struct matrix gate = {W_GATE, index, -1, n_ff, n_embd, .scale = scale}, up = {W_UP, index, -1, n_ff, n_embd, .scale = scale};
     if (fused) {
-        gate = (struct matrix){W_GATE_UP, index, -1, n_ff, n_embd, 0, 2 * n_ff, true};
-        up = (struct matrix){W_GATE_UP, index, -1, n_ff, n_embd, n_ff, 2 * n_ff, true};
+        gate = (struct matrix){W_GATE_UP, index, -1, n_ff, n_embd, 0, 2 * n_ff, scale};
+        up = (struct matrix){W_GATE_UP, index, -1, n_ff, n_embd, n_ff, 2 * n_ff, scale};
     }
     int status = config->gated ? loader_linear(&decoder->loader, &layer->gate, &gate) : 0;
     if (status == 0)
         status = loader_linear(&decoder->loader, &layer->up, &up);
     if (status == 0)
-        status = loader_linear(&decoder->loader, &layer->down, &(struct matrix){W_DOWN, index, -1, n_embd, n_ff, .scale_bias = true});
+        status = loader_linear(&decoder->loader, &layer->down, &(struct matrix){W_DOWN, index, -1, n_embd, n_ff, .scale = scale});
     return status;
 }
 

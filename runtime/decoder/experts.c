@@ -12,7 +12,7 @@ static int open_list(struct decoder *decoder, struct linear ***out, enum weight 
     if (*out == NULL)
         return error_set(decoder->loader.err, WEIR_E_MEMORY, "experts", "no memory");
     for (int expert = 0; expert < n; expert++) {
-        int status = loader_linear(&decoder->loader, &(*out)[expert], &(struct matrix){weight, layer, expert, n_out, n_in, .scale_bias = true});
+        int status = loader_linear(&decoder->loader, &(*out)[expert], &(struct matrix){weight, layer, expert, n_out, n_in, .scale = SCALE_ALL});
         if (status < 0)
             return status;
     }
@@ -37,11 +37,11 @@ int experts_open(struct decoder *decoder, int layer, struct experts **out)
         status = open_list(decoder, &experts->down, W_EXPERT_DOWN, layer, n_embd, n_ff);
     if (status < 0 || !loader_has(loader, W_SHARED_UP, layer, -1))
         return status;
-    status = loader_linear(loader, &experts->shared_gate, &(struct matrix){W_SHARED_GATE, layer, -1, n_shared, n_embd, .scale_bias = true});
+    status = loader_linear(loader, &experts->shared_gate, &(struct matrix){W_SHARED_GATE, layer, -1, n_shared, n_embd, .scale = SCALE_ALL});
     if (status == 0)
-        status = loader_linear(loader, &experts->shared_up, &(struct matrix){W_SHARED_UP, layer, -1, n_shared, n_embd, .scale_bias = true});
+        status = loader_linear(loader, &experts->shared_up, &(struct matrix){W_SHARED_UP, layer, -1, n_shared, n_embd, .scale = SCALE_ALL});
     if (status == 0)
-        status = loader_linear(loader, &experts->shared_down, &(struct matrix){W_SHARED_DOWN, layer, -1, n_embd, n_shared, .scale_bias = true});
+        status = loader_linear(loader, &experts->shared_down, &(struct matrix){W_SHARED_DOWN, layer, -1, n_embd, n_shared, .scale = SCALE_ALL});
     if (status == 0 && loader_has(loader, W_SHARED_ROUTER, layer, -1))
         status = loader_linear(loader, &experts->shared_router, &(struct matrix){W_SHARED_ROUTER, layer, -1, 1, n_embd});
     return status;

@@ -261,7 +261,7 @@ static int read_scale(struct loader *loader, const struct matrix *matrix, float 
 {
     const struct tensor *tensor = loader_find(loader, matrix->weight, matrix->layer, matrix->expert, ".scale");
     *scale = 1;
-    if (tensor == NULL)
+    if (tensor == NULL || matrix->scale == SCALE_NOTHING)
         return 0;
     int64_t index = tensor->ne[0] > 1 && matrix->expert >= 0 ? matrix->expert : 0;
     if (tensor->type != TENSOR_F32 || index >= tensor->ne[0])
@@ -281,7 +281,7 @@ static int read_bias(struct loader *loader, const struct matrix *matrix, float s
     if (status < 0 || whole == NULL)
         return status;
     whole += matrix->first_row;
-    if (scale != 1 && matrix->scale_bias) {
+    if (scale != 1 && matrix->scale == SCALE_ALL) {
         float *scaled = arena_array(loader->arena, (size_t)matrix->n_out, sizeof *scaled);
         if (scaled == NULL)
             return no_memory(loader);

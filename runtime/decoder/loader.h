@@ -70,6 +70,10 @@ size_t loader_bytes(const struct loader *loader);
 const struct tensor *loader_find(const struct loader *loader, enum weight weight, int layer, int expert, const char *suffix);
 bool loader_has(const struct loader *loader, enum weight weight, int layer, int expert);
 
+/* What the scale beside a matrix, if the file has one, multiplies: s·Wx + b in attention, s·(Wx + b) in gated feed-forward
+ * networks; in plain ones llama.cpp, whose files have such scales, leaves it out. */
+enum scale_use { SCALE_PRODUCT, SCALE_ALL, SCALE_NOTHING };
+
 /* Which rows of which matrix. */
 struct matrix {
     enum weight weight;
@@ -79,7 +83,7 @@ struct matrix {
     int n_in;
     int first_row; /* Of n_rows in the file: fused matrices. n_rows 0: the matrix is whole. */
     int n_rows;
-    bool scale_bias; /* The scale beside the matrix multiplies its bias too (feed-forward networks). */
+    enum scale_use scale;
 };
 int loader_linear(struct loader *loader, struct linear **out, const struct matrix *matrix) WEIR_CHECKED;
 /* n floats of a vector, NULL in *out when it is absent and not required. */
