@@ -195,6 +195,10 @@ static int run_pieces(struct model *model, struct kv *kv, const int32_t *ids, si
             kvs[i] = kv;
             want[i] = true;
         }
+        if ((status = kv_reserve(kv, (int)from + n_rows)) < 0) {
+            error_set(err, status, "ids", "no memory for the cache of %zu positions", n);
+            break;
+        }
         struct batch batch = {.n_rows = n_rows, .tokens = ids + from, .positions = positions, .kv = kvs, .want = want, .reach = reach};
         status = decoder_forward(model->decoder, model->pool, &batch, logits, NULL, err);
         if (status < 0)
@@ -217,8 +221,8 @@ int model_logits(struct model *model, const int32_t *ids, size_t n, logits_fn *r
     struct kv *kv = NULL;
     model_lock(model);
     int status = kv_store_new(&store, decoder_kv_shape(model->decoder), SIZE_MAX / 2, err);
-    if (status == 0 && ((status = kv_new(&kv, store)) < 0 || (status = kv_reserve(kv, (int)n)) < 0))
-        error_set(err, status, "ids", "no memory for the cache of %zu positions", n);
+    if (status == 0 && (status = kv_new(&kv, store)) < 0)
+        error_set(err, status, "ids", "no memory for a cache");
     if (status == 0)
         status = run_pieces(model, kv, ids, n, row, user, err);
     if (kv != NULL)

@@ -97,5 +97,51 @@ def test_a_gguf_model_gives_llama_cpps_logits(path, tmp_path):
     ids = json.load(open(path[:-5] + ".json"))["tokens"]
     want = np.fromfile(path[:-5] + ".logits", dtype="<f4").reshape(len(ids), -1)
     got = logits(path, [ids], tmp_path, "--precision", "exact")[0]
-    plain = not any(os.path.basename(path).split(".")[1].startswith(q) for q in ("Q", "IQ", "F16", "BF16"))
-    assert nmse(got, want) <= (1e-8 if plain else 1e-4), f"NMSE {nmse(got, want):.2g}"
+    # llama.cpp computed the quantized ones with int8 activations; its noise for the K and IQ4_XS formats (one scale to 256
+    # activations) is 1.3e-4 to 1.5e-4 against exact arithmetic, for the others 5.5e-5.
+    kind = os.path.basename(path).split(".")[1]
+    bound = 1e-8 if kind == "gguf" else 2e-4 if "K" in kind or kind == "IQ4_XS" else 1e-4
+    assert nmse(got, want) <= bound, f"NMSE {nmse(got, want):.2g}"
+
+
+SMOLLM2 = os.path.join(os.environ.get("WEIR_CACHE") or os.path.expanduser("~/.cache/weir"),
+                       "models/smollm2-135m-instruct/SmolLM2-135M-Instruct.Q4_1.gguf")
+
+
+def smollm2_case():
+    folder = os.path.join(FIXTURES, "smollm2")
+    prompts = json.load(open(folder + "/logits.json"))
+    prompts = prompts["prompts"] if isinstance(prompts, dict) else prompts
+    top_id = np.fromfile(folder + "/logits.top_id.i32", dtype="<i4").reshape(-1, 20)
+    top = np.fromfile(folder + "/logits.top.f32", dtype="<f4").reshape(-1, 20)
+    lse = np.fromfile(folder + "/logits.lse.f32", dtype="<f4")
+    last = np.fromfile(folder + "/logits.last.f32", dtype="<f4").reshape(len(prompts), -1)
+    return prompts, top_id, top, lse, last
+
+
+def log_sum_exp(rows):
+    rows = rows.astype(np.float64)
+    most = rows.max(axis=-1)
+    return most + np.log(np.exp(rows - most[..., None]).sum(axis=-1))
+
+
+def test_the_default_model_computes_exactly_what_its_weights_say(tmp_path):
+    assert os.path.exists(SMOLLM2), f"{SMOLLM2} is not there: `weir pull` fetches it"
+    prompts, top_id, top, lse, last = smollm2_case()
+    got = logits(SMOLLM2, [p["ids"] for p in prompts], tmp_path, "--precision", "exact")
+    for index, (prompt, rows) in enumerate(zip(prompts, got)):
+        at = slice(prompt["row"], prompt["row"] + prompt["n"])
+        assert np.abs(np.take_along_axis(rows, top_id[at], axis=1) - top[at]).max() <= 1e-3, prompt["name"]
+        assert np.abs(log_sum_exp(rows) - lse[at]).max() <= 1e-3, prompt["name"]
+        assert nmse(rows[-1], last[index]) <= 1e-8, prompt["name"]
+
+
+def test_the_default_models_fast_path_stays_within_the_int8_budget(tmp_path):
+    assert os.path.exists(SMOLLM2), f"{SMOLLM2} is not there: `weir pull` fetches it"
+    prompts, top_id, top, lse, _ = smollm2_case()
+    rows = np.concatenate(logits(SMOLLM2, [p["ids"] for p in prompts], tmp_path))
+    log_p = top - lse[:, None]
+    log_q = np.take_along_axis(rows, top_id, axis=1) - log_sum_exp(rows)[:, None]
+    divergence = (np.exp(log_p.astype(np.float64)) * (log_p - log_q)).sum(axis=1)
+    assert divergence.mean() <= 2e-2 and divergence.max() <= 1e-1
+    assert (rows.argmax(axis=1) == top_id[:, 0]).mean() >= 0.93
