@@ -1,0 +1,221 @@
+/* weir generate: JSON Lines of prompts to answers of the local model, one after another. */
+#include "cli/model_options.h"
+
+struct generate {
+    struct model *model;
+    struct engine *engine;
+    struct sampling sampling;  /* From the command line; a line's own members win. */
+    const char *stop;
+};
+
+extern const struct verb verb_generate;
+
+static const char *const reasons[] = {[FINISH_NONE] = "none", [FINISH_STOP] = "stop", [FINISH_LENGTH] = "length",
+                                      [FINISH_CANCELLED] = "cancelled", [FINISH_ERROR] = "error"};
+
+/* A line's number under `name` into *out, when it has one. */
+static int override_f32(const json_t *line, const char *name, float *out, struct error *err)
+{
+    double value;
+    int status = json_member_f64(line, name, &value, err);
+    if (status == 1)
+        *out = (float)value;
+    return status;
+}
+
+static int override_int(const json_t *line, const char *name, int *out, struct error *err)
+{
+    int64_t value;
+    int status = json_member_i64(line, name, &value, err);
+    if (status == 1 && (value > INT32_MAX || value < INT32_MIN))
+        return error_set(err, WEIR_E_INVALID, name, "is out of range");
+    if (status == 1)
+        *out = (int)value;
+    return status;
+}
+
+static int line_sampling(const json_t *line, struct sampling *s, str stops[SAMPLING_MAX_STOPS], struct error *err)
+{
+    int64_t seed;
+    int status;
+    if (override_f32(line, "temperature", &s->temperature, err) < 0 || override_f32(line, "top_p", &s->top_p, err) < 0 ||
+        override_f32(line, "min_p", &s->min_p, err) < 0 || override_int(line, "top_k", &s->top_k, err) < 0 ||
+        override_f32(line, "repetition_penalty", &s->repetition_penalty, err) < 0 ||
+        override_f32(line, "presence_penalty", &s->presence_penalty, err) < 0 ||
+        override_f32(line, "frequency_penalty", &s->frequency_penalty, err) < 0 ||
+        override_int(line, "max_tokens", &s->max_tokens, err) < 0 || json_member_bool(line, "ignore_eos", &s->ignore_end, err) < 0 ||
+        (status = json_member_i64(line, "seed", &seed, err)) < 0)
+        return WEIR_E_INVALID;
+    if (status == 1) {
+        s->seed = (uint64_t)seed;
+        s->seeded = true;
+    }
+    json_t *stop = json_object_get(line, "stop");
+    if (stop == NULL || json_is_null(stop))
+        return 0;
+    size_t n = json_is_array(stop) ? json_array_size(stop) : 1;
+    if (n > SAMPLING_MAX_STOPS)
+        return error_set(err, WEIR_E_INVALID, "stop", "more than %d stop strings", SAMPLING_MAX_STOPS);
+    for (size_t i = 0; i < n; i++) {
+        json_t *item = json_is_array(stop) ? json_array_get(stop, i) : stop;
+        if (!json_is_string(item))
+            return error_set(err, WEIR_E_INVALID, "stop", "must be a string or a list of strings");
+        stops[i] = (str){json_string_value(item), json_string_length(item)};
+    }
+    s->stops = stops;
+    s->n_stops = n;
+    return 0;
+}
+
+static int line_prompt(const struct generate *generate, const json_t *line, struct ids *prompt, struct error *err)
+{
+    json_t *messages;
+    int status = json_member_array(line, "messages", &messages, err);
+    if (status < 0)
+        return status;
+    if (status == 1)
+        return model_chat_ids(generate->model, messages, json_object_get(line, "tools"), prompt, err);
+    return jsonl_ids(line, "ids", &prompt->data, &prompt->n, err);
+}
+
+/* Waits for the whole answer. */
+static int collect(struct session *session, struct buffer *text, struct ids *ids, enum finish_reason *reason, struct error *err)
+{
+    struct session_event event;
+    while (session_wait(session, &event, -1) == 1) {
+        if (event.kind == SESSION_TOKEN) {
+            buffer_append_str(text, event.text);
+            for (int i = 0; i < event.n_tokens; i++)
+                if (ids_append(ids, event.tokens[i]) < 0)
+                    return error_set(err, WEIR_E_MEMORY, "", "out of memory");
+            continue;
+        }
+        *reason = event.reason;
+        if (event.reason != FINISH_ERROR)
+            return text->failed ? error_set(err, WEIR_E_LIMIT, "", "the answer is too long") : 0;
+        if (err != NULL)
+            *err = *event.error;
+        return event.error->status;
+    }
+    return error_set(err, WEIR_E_STATE, "", "the session ended without saying why");
+}
+
+static int generate_line(void *user, const json_t *line, struct buffer *out, struct error *err)
+{
+    struct generate *generate = user;
+    struct sampling sampling = generate->sampling;
+    str stops[SAMPLING_MAX_STOPS];
+    struct ids prompt = {0}, ids = {0};
+    struct buffer text;
+    struct session *session = NULL;
+    enum finish_reason reason = FINISH_NONE;
+    buffer_init(&text, 64 << 20);
+    if (generate->stop != NULL) {
+        stops[0] = str_of(generate->stop);
+        sampling.stops = stops;
+        sampling.n_stops = 1;
+    }
+    int status = line_sampling(line, &sampling, stops, err);
+    if (status == 0)
+        status = line_prompt(generate, line, &prompt, err);
+    if (status == 0)
+        status = engine_submit(generate->engine, prompt.data, prompt.n, &sampling, NULL, NULL, &session, err);
+    if (status == 0)
+        status = collect(session, &text, &ids, &reason, err);
+    if (status == 0) {
+        jsonl_begin(line, out);
+        jsonl_name(out, "ids");
+        buffer_append_char(out, '[');
+        for (size_t i = 0; i < ids.n; i++)
+            buffer_printf(out, "%s%d", i > 0 ? "," : "", ids.data[i]);
+        buffer_append_char(out, ']');
+        jsonl_name(out, "text");
+        buffer_append_json_string(out, buffer_str(&text));
+        jsonl_name(out, "finish_reason");
+        buffer_append_json_string(out, str_of(reasons[reason]));
+        buffer_append_char(out, '}');
+    }
+    session_free(session);
+    ids_release(&prompt);
+    ids_release(&ids);
+    buffer_release(&text);
+    return status;
+}
+
+static int generate_run(int argc, char **argv)
+{
+    const char *model_path = NULL, *precision = "fast", *input = NULL, *adapter = NULL, *stop = NULL;
+    double temperature = 0, top_p = 0, min_p = 0, repetition = 0, presence = 0, frequency = 0;
+    int64_t top_k = 0, max_tokens = 256, seed = -1, threads = 0;
+    bool keep_going = false, ignore_eos = false;
+    const struct cli_option options[] = {
+        {"model", .text = &model_path},
+        {"adapter", .text = &adapter},
+        {"precision", .text = &precision},
+        {"threads", .number = &threads},
+        {"max-tokens", .number = &max_tokens},
+        {"temperature", .real = &temperature},
+        {"top-k", .number = &top_k},
+        {"top-p", .real = &top_p},
+        {"min-p", .real = &min_p},
+        {"repetition-penalty", .real = &repetition},
+        {"presence-penalty", .real = &presence},
+        {"frequency-penalty", .real = &frequency},
+        {"seed", .number = &seed},
+        {"stop", .text = &stop},
+        {"ignore-eos", .flag = &ignore_eos},
+        {"input", .text = &input},
+        {"keep-going", .flag = &keep_going},
+        {0},
+    };
+    int status = cli_parse(&verb_generate, argc, argv, options, NULL);
+    if (status != 0)
+        return status > 0 ? EXIT_DONE : EXIT_USAGE;
+    struct error err;
+    struct generate generate = {.stop = stop};
+    struct model_options model_options = {.adapter = adapter, .n_threads = (int)threads};
+    char path[4096];
+    if (cli_precision(precision, &model_options.precision, &err) < 0 || cli_chat_model(model_path, path, sizeof path, &err) < 0)
+        return cli_fail("generate", &err);
+    generate.sampling = (struct sampling){
+        .temperature = (float)temperature, .top_k = (int)top_k, .top_p = (float)top_p, .min_p = (float)min_p,
+        .repetition_penalty = (float)repetition, .presence_penalty = (float)presence, .frequency_penalty = (float)frequency,
+        .seeded = seed >= 0, .seed = (uint64_t)seed, .max_tokens = (int)max_tokens, .ignore_end = ignore_eos};
+    int code = EXIT_FAILED;
+    if (model_open(&generate.model, path, &model_options, &err) < 0)
+        return cli_fail("generate", &err);
+    if (engine_start(&generate.engine, generate.model, NULL, &err) < 0) {
+        code = cli_fail("generate", &err);
+    } else {
+        code = jsonl_run(input, keep_going, generate_line, &generate);
+        engine_stop(generate.engine);
+    }
+    model_close(generate.model);
+    return code;
+}
+
+const struct verb verb_generate = {
+    .name = "generate",
+    .summary = "Continue prompts with the local model (JSON Lines)",
+    .help = "usage: weir generate [--model M] [options] < questions.jsonl > answers.jsonl\n"
+            "\n"
+            "Reads one JSON object a line: {\"id\", \"ids\": [token ids]} or {\"id\", \"messages\": [{\"role\", \"content\"}]} (through the\n"
+            "model's own chat template), and prints {\"id\", \"ids\", \"text\", \"finish_reason\"} for each, in order. ids are the answer's,\n"
+            "without the end token. A line may carry its own temperature, top_k, top_p, min_p, repetition_penalty,\n"
+            "presence_penalty, frequency_penalty, seed, stop, max_tokens and ignore_eos, which win over the options.\n"
+            "\n"
+            "  --model M               GGUF file or Hugging Face directory; default: the pulled answering model\n"
+            "  --adapter A             LoRA adapter: GGUF file or PEFT directory\n"
+            "  --precision exact|fast  f32 arithmetic, or the fastest kernels (default fast)\n"
+            "  --threads N             default: one per core\n"
+            "  --max-tokens N          at most so many tokens (default 256; -1: as far as the context goes)\n"
+            "  --temperature T         0 is greedy (default 0)\n"
+            "  --top-k K --top-p P --min-p P\n"
+            "  --repetition-penalty R --presence-penalty P --frequency-penalty F\n"
+            "  --seed N                makes a drawn answer reproducible\n"
+            "  --stop TEXT             the answer ends before TEXT\n"
+            "  --ignore-eos            goes on past end tokens\n"
+            "  --input FILE            instead of standard input\n"
+            "  --keep-going            a bad line is answered with {\"id\", \"error\"} and the next one is read\n",
+    .run = generate_run,
+};

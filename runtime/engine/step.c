@@ -1,0 +1,302 @@
+/* One step of the engine: which rows of which sessions are computed together, and what becomes of their logits.
+ *
+ * Every session has ids of which the first kv_length are computed; a decoding session lacks one, a new one its whole prompt.
+ * Those that lack one come first, so that streams keep flowing; then at most step_prompt_tokens prompt rows (a whole chunk
+ * when nobody decodes), the shortest rest first, but a quarter of them always for the one that came first. So no prompt
+ * delays a stream by more than one chunk, and none starves. Rows do not influence each other: the same session gives the
+ * same numbers in any company. The engine's thread only. */
+#include "engine/engine.h"
+#include "model/model.h"
+
+#include <assert.h>
+
+enum { ALONE_PROMPT_ROWS = 128 };
+static const size_t MOST_LOGITS = 16 << 20; /* Floats in one step: bounds the sessions of a huge vocabulary. */
+
+struct step {
+    int32_t tokens[DECODER_MAX_ROWS];
+    int32_t positions[DECODER_MAX_ROWS];
+    struct kv *kv[DECODER_MAX_ROWS];
+    bool want[DECODER_MAX_ROWS];
+    int n_rows, n_want;
+    struct session *members[ENGINE_MOST_SESSIONS];
+    int n_members;
+    struct session *wanting[ENGINE_MOST_SESSIONS];
+    int first; /* Where the round through decoding sessions starts, so that a full step is fair. */
+    float *logits;
+    size_t n_logits;
+};
+
+struct step *step_new(const struct engine *engine)
+{
+    (void)engine;
+    return calloc(1, sizeof(struct step));
+}
+
+void step_free(struct step *step)
+{
+    if (step == NULL)
+        return;
+    free(step->logits);
+    free(step);
+}
+
+static int pending(const struct session *session)
+{
+    return (int)session->n_ids - kv_length(session->kv);
+}
+
+/* Frees memory for others: the youngest session but `keep` goes back to the waiting ones and is computed anew later. */
+static bool put_back_youngest(struct engine *engine, const struct session *keep)
+{
+    struct session *youngest = NULL;
+    for (int i = 0; i < engine->n_running; i++)
+        if (engine->running[i] != keep && engine->running[i]->kv != NULL && kv_length(engine->running[i]->kv) > 0 &&
+            engine->running[i]->n_planned == 0 && (youngest == NULL || engine->running[i]->number > youngest->number))
+            youngest = engine->running[i];
+    if (youngest == NULL || youngest->number < keep->number)
+        return false;
+    kv_trim(youngest->kv, 0);
+    engine->memory_is_short = true;
+    return true;
+}
+
+/* Room for n more positions; makes some if it can. */
+static int reserve(struct engine *engine, struct session *session, int n)
+{
+    for (;;) {
+        int status = kv_reserve(session->kv, kv_length(session->kv) + n);
+        if (status != WEIR_E_FULL)
+            return status;
+        if (!prefix_cache_evict(&engine->cache) && !put_back_youngest(engine, session))
+            return status;
+    }
+}
+
+static bool add_rows(struct engine *engine, struct session *session, int n)
+{
+    struct step *step = engine->step;
+    int status = reserve(engine, session, n);
+    if (status < 0) {
+        bool alone = engine->n_running == 1;
+        engine->memory_is_short = true;
+        if (alone || status != WEIR_E_FULL) {
+            struct error err;
+            error_set(&err, status, "kv", "no memory for %zu positions within the KV budget of %zu bytes", session->n_ids,
+                      engine->stats.kv_budget_bytes);
+            engine_end_session(engine, session, FINISH_ERROR, &err);
+        }
+        return false;
+    }
+    int at = kv_length(session->kv);
+    for (int i = 0; i < n; i++) {
+        int row = step->n_rows++;
+        step->tokens[row] = session->ids[at + i];
+        step->positions[row] = at + i;
+        step->kv[row] = session->kv;
+        step->want[row] = false;
+    }
+    session->n_planned = n;
+    step->members[step->n_members++] = session;
+    if ((size_t)(at + n) == session->n_ids) {
+        step->want[step->n_rows - 1] = true;
+        session->row_wanted = step->n_want;
+        step->wanting[step->n_want++] = session;
+    }
+    return true;
+}
+
+/* Running, neither ended nor held up by its reader. */
+static bool can_step(struct engine *engine, struct session *session)
+{
+    if (session->state != SESSION_RUNNING || session->n_planned > 0)
+        return false;
+    pthread_mutex_lock(&engine->lock);
+    bool paused = session_is_paused(session);
+    pthread_mutex_unlock(&engine->lock);
+    return !paused;
+}
+
+static void choose_decoding(struct engine *engine)
+{
+    struct step *step = engine->step;
+    int n = engine->n_running;
+    int most = (int)(MOST_LOGITS / (size_t)engine->n_vocab);
+    most = most < 1 ? 1 : most > DECODER_MAX_ROWS / 2 ? DECODER_MAX_ROWS / 2 : most;
+    for (int i = 0; i < n && step->n_want < most; i++) {
+        struct session *session = engine->running[(step->first + i) % n];
+        if (can_step(engine, session) && session->kv != NULL && pending(session) == 1)
+            add_rows(engine, session, 1);
+    }
+    step->first = n > 0 ? (step->first + (step->n_want == most ? most : 1)) % n : 0;
+}
+
+static void choose_prompts(struct engine *engine)
+{
+    struct step *step = engine->step;
+    int budget = step->n_rows > 0 ? engine->options.step_prompt_tokens : ALONE_PROMPT_ROWS;
+    struct session *oldest = NULL;
+    for (int i = 0; i < engine->n_running; i++) {
+        struct session *session = engine->running[i];
+        if (!can_step(engine, session) || (session->kv != NULL && pending(session) == 1))
+            continue;
+        if ((session->kv == NULL || kv_length(session->kv) == 0) && !engine_share_prefix(engine, session))
+            continue;
+        if (session->state == SESSION_RUNNING && (oldest == NULL || session->number < oldest->number))
+            oldest = session;
+    }
+    int for_oldest = budget / 4 > 0 ? budget / 4 : 1;
+    while (budget > 0 && step->n_want < ENGINE_MOST_SESSIONS) {
+        struct session *shortest = NULL;
+        for (int i = 0; i < engine->n_running; i++) {
+            struct session *session = engine->running[i];
+            if (session->kv != NULL && can_step(engine, session) && pending(session) > 0 &&
+                (shortest == NULL || pending(session) < pending(shortest)))
+                shortest = session;
+        }
+        if (shortest == NULL)
+            return;
+        bool others_wait = oldest != NULL && oldest != shortest && oldest->n_planned == 0 && oldest->state == SESSION_RUNNING;
+        int most = others_wait ? budget - for_oldest : budget;
+        if (most <= 0) {
+            shortest = oldest;
+            most = budget;
+        }
+        int n = pending(shortest) < most ? pending(shortest) : most;
+        if (!add_rows(engine, shortest, n)) {
+            if (shortest->state == SESSION_RUNNING)
+                return; /* No memory now: later steps try again. */
+            continue;
+        }
+        budget -= n;
+    }
+}
+
+/* Ends of sessions in the step whose sessions are to be interrupted when cancelled: those that compute prompt rows. */
+static void mark_long(struct step *step, bool in_long_step)
+{
+    bool is_long = step->n_rows > step->n_want;
+    for (int i = 0; i < step->n_members; i++)
+        atomic_store(&step->members[i]->in_long_step, in_long_step && is_long);
+}
+
+static void pick_one(void *arg, int chunk, int thread)
+{
+    (void)thread;
+    struct engine *engine = arg;
+    struct session *session = engine->step->wanting[chunk];
+    const float *row = engine->step->logits + (size_t)chunk * (size_t)engine->n_vocab;
+    session->picked_id = sampler_pick(&session->sampler, row, &session->picked, session->picked_top);
+}
+
+static int append_id(struct session *session, int32_t id)
+{
+    if (session->n_ids == session->capacity) {
+        int32_t *ids = realloc(session->ids, session->capacity * 2 * sizeof *ids);
+        if (ids == NULL)
+            return WEIR_E_MEMORY;
+        session->ids = ids;
+        session->capacity *= 2;
+    }
+    session->ids[session->n_ids++] = id;
+    return 0;
+}
+
+/* The picked token joins the answer; ends the session where it has to. */
+static void take_token(struct engine *engine, struct session *session)
+{
+    int32_t id = session->picked_id;
+    bool stopped = false, any = false;
+    session->n_generated++;
+    if (!session->ignore_end && engine->tokenizer != NULL && tokenizer_is_end(engine->tokenizer, id)) {
+        engine_end_session(engine, session, FINISH_STOP, NULL);
+        return;
+    }
+    int status = append_id(session, id);
+    if (status == 0)
+        status = sampler_accept(&session->sampler, id, true);
+    if (status == 0)
+        status = answer_push(&session->answer, id, &session->picked, session->picked_top, &stopped);
+    if (status == 0 && stopped) {
+        engine_end_session(engine, session, FINISH_STOP, NULL);
+        return;
+    }
+    if (status == 0 && (session->n_generated >= session->max_tokens || session->n_ids >= (size_t)engine->n_context)) {
+        engine_end_session(engine, session, FINISH_LENGTH, NULL);
+        return;
+    }
+    if (status == 0) {
+        pthread_mutex_lock(&engine->lock);
+        status = session_publish(session, &any);
+        if (any)
+            session_notify(session);
+        pthread_mutex_unlock(&engine->lock);
+    }
+    if (status < 0) {
+        struct error err;
+        error_set(&err, status, "session", "out of memory");
+        engine_end_session(engine, session, FINISH_ERROR, &err);
+    }
+}
+
+static int grow_logits(struct engine *engine, size_t n)
+{
+    struct step *step = engine->step;
+    if (n <= step->n_logits)
+        return 0;
+    free(step->logits);
+    step->logits = malloc(n * sizeof *step->logits);
+    step->n_logits = step->logits != NULL ? n : 0;
+    return step->logits != NULL ? 0 : WEIR_E_MEMORY;
+}
+
+int engine_step(struct engine *engine, struct error *err)
+{
+    struct step *step = engine->step;
+    step->n_rows = step->n_want = step->n_members = 0;
+    for (int i = 0; i < engine->n_running; i++) {
+        engine->running[i]->n_planned = 0;
+        engine->running[i]->row_wanted = -1;
+    }
+    choose_decoding(engine);
+    choose_prompts(engine);
+    if (step->n_rows == 0)
+        return 0;
+    if (grow_logits(engine, (size_t)step->n_want * (size_t)engine->n_vocab) < 0)
+        return error_set(err, WEIR_E_MEMORY, "engine", "out of memory");
+
+    struct batch batch = {.n_rows = step->n_rows, .tokens = step->tokens, .positions = step->positions, .kv = step->kv,
+                          .want = step->want, .cancel = &engine->interrupt};
+    atomic_store(&engine->interrupt, false);
+    mark_long(step, true);
+    for (int i = 0; i < step->n_members; i++) /* One cancelled before it was marked. */
+        if (atomic_load(&step->members[i]->cancelled))
+            atomic_store(&engine->interrupt, true);
+    struct pool *pool = model_lock(engine->model);
+    int status = decoder_forward(engine->decoder, pool, &batch, step->logits, NULL, err);
+    if (status == 0)
+        pool_run(pool, step->n_want, pick_one, engine);
+    model_unlock(engine->model);
+    mark_long(step, false);
+    if (status == WEIR_E_CANCELLED) /* Caches are as before; the next step leaves the cancelled one out. */
+        return step->n_rows;
+    if (status < 0)
+        return status;
+
+    int64_t n_prompt = 0;
+    for (int i = 0; i < step->n_members; i++) {
+        struct session *session = step->members[i];
+        if (session->n_generated == 0)
+            n_prompt += session->n_planned;
+        kv_trim(session->kv, kv_length(session->kv) + session->n_planned);
+    }
+    pthread_mutex_lock(&engine->lock);
+    engine->stats.n_steps++;
+    engine->stats.n_prompt_tokens += n_prompt;
+    engine->stats.n_generated_tokens += step->n_want;
+    engine->stats.kv_used_bytes = kv_store_used_bytes(engine->store);
+    pthread_mutex_unlock(&engine->lock);
+    for (int i = 0; i < step->n_want; i++)
+        take_token(engine, step->wanting[i]);
+    return step->n_rows;
+}
