@@ -7,10 +7,10 @@
 size_t gemm_scratch_bytes(const struct packed *w)
 {
     size_t n_spans = (size_t)w->n_blocks * (size_t)(PACKED_BLOCK / w->span);
-    return (size_t)w->n_blocks * PACKED_BLOCK * PACKED_ROWS + 2 * n_spans * PACKED_ROWS * sizeof(float);
+    return 2 * ((size_t)w->n_blocks * PACKED_BLOCK * PACKED_ROWS + 2 * n_spans * PACKED_ROWS * sizeof(float));
 }
 
-void gemm_group_scalar(const struct gemm *gemm, int group, void *scratch)
+static void one_group(const struct gemm *gemm, int group)
 {
     const struct packed *w = gemm->w;
     const uint16_t *scales = packed_scales(w, group), *mins = packed_mins(w, group);
@@ -42,4 +42,10 @@ void gemm_group_scalar(const struct gemm *gemm, int group, void *scratch)
             sum *= gemm->scale;
             gemm->y[(size_t)row * (size_t)w->n_out + out] = gemm->bias == NULL ? sum : sum + gemm->bias[out];
         }
+}
+
+void gemm_groups_scalar(const struct gemm *gemm, int first, int end, void *scratch)
+{
+    for (int group = first; group < end; group++)
+        one_group(gemm, group);
 }

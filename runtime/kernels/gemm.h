@@ -1,5 +1,5 @@
-/* Packed weights times quantized activations: y[row][out] = scale · Σ_blocks + bias for the sixteen outputs of one group and
- * all rows of x.
+/* Packed weights times quantized activations: y[row][out] = scale · Σ_blocks + bias for the sixteen outputs of each group
+ * and all rows of x.
  *
  * The three forms give the same bits: dot products are exact in 32-bit integers, and each output's floats are, from zero and
  * block by block,
@@ -19,10 +19,10 @@ struct gemm {
     float *y;          /* a->n_rows × w->n_out */
 };
 
-/* scratch: gemm_scratch_bytes of 64-byte alignment, one a thread. */
+/* The outputs of groups first … end - 1. scratch: gemm_scratch_bytes (two groups unpacked) of 64-byte alignment, one a thread. */
 size_t gemm_scratch_bytes(const struct packed *w);
-typedef void gemm_group_fn(const struct gemm *gemm, int group, void *scratch);
-gemm_group_fn gemm_group_scalar, gemm_group_avx2, gemm_group_vnni;
+typedef void gemm_groups_fn(const struct gemm *gemm, int first, int end, void *scratch);
+gemm_groups_fn gemm_groups_scalar, gemm_groups_avx2, gemm_groups_vnni;
 
 /* Where tile `tile` starts in the arrays, and how wide it is. */
 struct gemm_tile {

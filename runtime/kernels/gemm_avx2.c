@@ -272,7 +272,7 @@ INLINE void multiply_packed(const struct gemm *gemm, int group, int bits, int n_
     store_half(gemm, group, 1, 0, sums[1]);
 }
 
-void gemm_group_avx2(const struct gemm *gemm, int group, void *scratch)
+static void one_group(const struct gemm *gemm, int group, void *scratch)
 {
     const struct packed *w = gemm->w;
     bool one = gemm->a->n_rows == 1;
@@ -303,4 +303,10 @@ void gemm_group_avx2(const struct gemm *gemm, int group, void *scratch)
     else
         FORM(8, 1, false);
 #undef FORM
+}
+
+void gemm_groups_avx2(const struct gemm *gemm, int first, int end, void *scratch)
+{
+    for (int group = first; group < end; group++)
+        one_group(gemm, group, scratch);
 }

@@ -192,18 +192,18 @@ struct job {
     const float *x;
     int n_rows;
     struct activations activations;
-    gemm_group_fn *gemm_group;
+    gemm_groups_fn *gemm_groups;
 };
 
-static gemm_group_fn *gemm_for_cpu(void)
+static gemm_groups_fn *gemm_for_cpu(void)
 {
 #if defined(__x86_64__)
     if (cpu_level() == CPU_VNNI)
-        return gemm_group_vnni;
+        return gemm_groups_vnni;
     if (cpu_level() == CPU_AVX2)
-        return gemm_group_avx2;
+        return gemm_groups_avx2;
 #endif
-    return gemm_group_scalar;
+    return gemm_groups_scalar;
 }
 
 static void quantize_chunk(void *arg, int chunk, int thread)
@@ -226,21 +226,21 @@ static void apply_chunk(void *arg, int chunk, int thread)
         return;
     }
     void *scratch = scratch_take(SCRATCH_UNPACKED, gemm_scratch_bytes(part->gemm.w));
-    for (int unit = first; unit < end; unit++)
-        job->gemm_group(&part->gemm, unit, scratch);
+    job->gemm_groups(&part->gemm, first, end, scratch);
 }
 
 /* Chunks small enough to balance, large enough that taking one costs little beside doing it. */
 static int chunk_step(const struct linear *linear, int n_units, int n_rows, int n_threads)
 {
     int64_t work = (int64_t)linear->rows.n_in * (linear->packing == NULL ? ROWS_AT_ONCE : PACKED_ROWS) * (n_rows + 4);
-    int64_t least = 262144 / work + 1, most = n_units / (n_threads * 4) + 1;
-    return (int)(least > most ? least : most);
+    int64_t least = 262144 / work + 1, most = n_units / (n_threads * 8) + 1;
+    int64_t step = least > most ? least : most;
+    return (int)(step + step % 2); /* Groups go in pairs. */
 }
 
 static void apply_together(const struct linear *const *linears, int n_linears, struct pool *pool, const float *x, int n_rows, float *const *y)
 {
-    struct job job = {.n_parts = n_linears, .x = x, .n_rows = n_rows, .gemm_group = gemm_for_cpu()};
+    struct job job = {.n_parts = n_linears, .x = x, .n_rows = n_rows, .gemm_groups = gemm_for_cpu()};
     int n_chunks = 0, n_in = linears[0]->rows.n_in, n_threads = pool == NULL ? 1 : pool_threads(pool);
     bool any_packed = false;
     for (int i = 0; i < n_linears; i++) {
