@@ -52,7 +52,7 @@ int main(int argc, char **argv)
             }
         }
         printf("%-6s", tensor_type_name(types[k]));
-        static const int row_counts[] = {1, 2, 4, 8, 16, 64, 128, 256};
+        static const int row_counts[] = {1, 2, 4, 8, 16, 64, 256, 2, 1};
         for (size_t r = 0; r < sizeof row_counts / sizeof *row_counts; r++) {
             double times[5];
             for (int repeat = -1; repeat < 5; repeat++) {
