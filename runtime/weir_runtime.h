@@ -146,6 +146,9 @@ struct encoder_input {
     const int32_t *types;
     size_t n;
 };
+/* Appends the ids of a text as the model's encoder takes them: with the file's special tokens around it, cut between them to
+ * n_context. WEIR_E_UNSUPPORTED when the model has no tokenizer. */
+int model_text_ids(const struct model *model, str text, struct ids *out, struct error *err) WEIR_CHECKED;
 /* Sentence embeddings, pooled and normalised as the directory says (mean and L2 where it is silent): out has n_inputs ×
  * n_embd floats. Inputs need no padding and are batched inside. */
 int model_embed(struct model *model, const struct encoder_input *inputs, size_t n_inputs, float *out, struct error *err) WEIR_CHECKED;

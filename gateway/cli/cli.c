@@ -8,7 +8,9 @@
 #define VERBS(X) \
     X(generate) \
     X(render) \
-    X(logits)
+    X(logits) \
+    X(embed) \
+    X(classify)
 
 #define DECLARE_VERB(name) extern const struct verb verb_##name;
 VERBS(DECLARE_VERB)
