@@ -6,6 +6,7 @@
 
 /* Each verb is declared here and listed once below. */
 #define VERBS(X) \
+    X(bench) \
     X(generate) \
     X(render) \
     X(logits) \
