@@ -37,17 +37,12 @@ static uint32_t character_before(str text, size_t at, size_t *start)
     return utf8_next(text, &end);
 }
 
-static bool is_word_character(uint32_t c)
-{
-    return c == '_' || (character_class(c) & (CLASS_LETTER | CLASS_NUMBER | CLASS_MARK)) != 0;
-}
-
 static bool stands_alone(str text, size_t start, size_t end)
 {
     size_t ignored;
-    if (start > 0 && is_word_character(character_before(text, start, &ignored)))
+    if (start > 0 && character_is_word(character_before(text, start, &ignored)))
         return false;
-    return end == text.n || !is_word_character(utf8_next(text, &end));
+    return end == text.n || !character_is_word(utf8_next(text, &end));
 }
 
 static bool is_blank(uint32_t c)

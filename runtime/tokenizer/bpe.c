@@ -34,17 +34,25 @@ static size_t pair_slot(uint64_t pair, size_t mask)
     return (hash ^ hash >> 32) & mask;
 }
 
-int bpe_init(struct bpe *bpe, const struct vocabulary *vocabulary, size_t n_merges, struct arena *arena, struct error *err)
+int bpe_init(struct bpe *bpe, const struct vocabulary *vocabulary, enum bpe_mode mode, size_t n_merges, struct arena *arena,
+             struct error *err)
 {
-    *bpe = (struct bpe){.vocabulary = vocabulary, .unknown = -1};
+    *bpe = (struct bpe){.vocabulary = vocabulary, .mode = mode, .unknown = -1, .last_made = -1};
     for (uint32_t c = 0; c < BPE_FIRST_IDS; c++) {
         char text[4];
         bpe->first_ids[c] = vocabulary_find(vocabulary, (str){text, (size_t)utf8_encode(c, text)});
     }
-    if (n_merges == 0)
+    if (mode == BPE_BY_SCORE)
         return 0;
     if (n_merges > VOCABULARY_MAX_TOKENS)
         return error_set(err, WEIR_E_LIMIT, "", "%zu merges, more than %d", n_merges, VOCABULARY_MAX_TOKENS);
+    if (mode == BPE_BY_SPLIT) {
+        bpe->splits = arena_array(arena, n_merges, sizeof *bpe->splits);
+        bpe->first_split = arena_array(arena, vocabulary->n, sizeof *bpe->first_split);
+        if (bpe->splits == NULL || bpe->first_split == NULL)
+            return error_set(err, WEIR_E_MEMORY, "", "out of memory for %zu merges", n_merges);
+        return 0;
+    }
     size_t n_slots = 64;
     while (n_slots < n_merges * 2)
         n_slots *= 2;
@@ -55,8 +63,35 @@ int bpe_init(struct bpe *bpe, const struct vocabulary *vocabulary, size_t n_merg
     return 0;
 }
 
+static bool is_joined(str text, str left, str right)
+{
+    return text.n == left.n + right.n && memcmp(text.data, left.data, left.n) == 0 && memcmp(text.data + left.n, right.data, right.n) == 0;
+}
+
+/* Vocabularies list what merges make in the order of the merges, so the next token is tried before the table. */
+static int add_split(struct bpe *bpe, str left, str right, uint32_t rank)
+{
+    int32_t id = bpe->last_made + 1;
+    if ((size_t)id >= bpe->vocabulary->n || !is_joined(bpe->vocabulary->texts[id], left, right))
+        id = vocabulary_find_joined(bpe->vocabulary, left, right);
+    if (id < 0)
+        return WEIR_E_NOT_FOUND;
+    bpe->last_made = id;
+    uint32_t *link = &bpe->first_split[id];
+    for (; *link != 0; link = &bpe->splits[*link - 1].next)
+        if (bpe->splits[*link - 1].n_left == left.n)
+            return 0;
+    bpe->splits[rank] = (struct merge_split){(uint32_t)left.n, 0};
+    *link = rank + 1;
+    return 0;
+}
+
 int bpe_add_merge(struct bpe *bpe, str left, str right, uint32_t rank)
 {
+    if (left.n == 0 || right.n == 0)
+        return WEIR_E_NOT_FOUND;
+    if (bpe->mode == BPE_BY_SPLIT)
+        return add_split(bpe, left, right, rank);
     int32_t left_id = vocabulary_find(bpe->vocabulary, left);
     int32_t right_id = vocabulary_find(bpe->vocabulary, right);
     if (bpe->prefix.n > 0 && str_starts(right, bpe->prefix))
@@ -85,10 +120,17 @@ static uint32_t score_rank(float score)
 static bool merge_find(const struct bpe *bpe, str word, const struct bpe_symbol *left, const struct bpe_symbol *right,
                        uint32_t *rank, int32_t *id)
 {
-    if (bpe->merges == NULL) {
+    if (bpe->mode != BPE_BY_PAIR) {
         *id = vocabulary_find(bpe->vocabulary, (str){word.data + left->start, left->n + right->n});
         if (*id < 0)
             return false;
+        if (bpe->mode == BPE_BY_SPLIT) {
+            uint32_t link = bpe->first_split[*id];
+            while (link != 0 && bpe->splits[link - 1].n_left != left->n)
+                link = bpe->splits[link - 1].next;
+            *rank = link - 1;
+            return link != 0;
+        }
         *rank = bpe->vocabulary->scores != NULL ? score_rank(bpe->vocabulary->scores[*id]) : 0;
         return true;
     }
@@ -179,7 +221,7 @@ static int symbols_fill(const struct bpe *bpe, struct bpe_scratch *scratch, str 
             code_point = BPE_FIRST_IDS; /* An invalid byte: never a token by code point. */
         int32_t id = character_id(bpe, word, start, at, code_point);
         int status;
-        if (id >= 0 || bpe->merges == NULL) {
+        if (id >= 0 || bpe->mode == BPE_BY_SCORE) {
             open = false;
             status = scratch_push(scratch, (struct bpe_symbol){(uint32_t)start, (uint32_t)(at - start), id, 0, 0});
         } else {

@@ -13,10 +13,26 @@ struct merge {
     int32_t id;    /* What the two become. */
 };
 
+/* A merge known by what it makes: that token's text, cut after n_left bytes. */
+struct merge_split {
+    uint32_t n_left;
+    uint32_t next; /* Another merge that makes the same token, plus 1; 0: none. */
+};
+
+enum bpe_mode {
+    BPE_BY_SCORE, /* Any two neighbours whose joined text is a token. */
+    BPE_BY_PAIR,  /* A table of pairs of ids. */
+    BPE_BY_SPLIT, /* A list of cuts for each token: built without looking the parts up, so it opens fast. */
+};
+
 struct bpe {
     const struct vocabulary *vocabulary;
-    struct merge *merges; /* NULL: by score, any two neighbours whose joined text is a token. */
+    enum bpe_mode mode;
+    struct merge *merges; /* By pair. */
     size_t mask;
+    struct merge_split *splits; /* By split: one a merge, in order of rank. */
+    uint32_t *first_split;      /* One a token: index of its first merge, plus 1; 0: none makes it. */
+    int32_t last_made;          /* What the merge added last makes. */
     int32_t first_ids[BPE_FIRST_IDS]; /* Of single characters, by code point. */
     int32_t unknown;      /* -1: what the vocabulary lacks is left out. */
     bool byte_fallback;   /* Unknown characters as <0xXX>, where all of their bytes have one. */
@@ -26,9 +42,11 @@ struct bpe {
     str suffix;           /* Of a word's last character ("</w>"). */
 };
 
-/* Prepares the table for at most n merges; 0: by score. */
-int bpe_init(struct bpe *bpe, const struct vocabulary *vocabulary, size_t n_merges, struct arena *arena, struct error *err) WEIR_CHECKED;
-/* Adds the merge of rank `rank`. The first of two equal pairs counts. WEIR_E_NOT_FOUND: a part or the whole is no token. */
+/* Prepares for at most n merges. */
+int bpe_init(struct bpe *bpe, const struct vocabulary *vocabulary, enum bpe_mode mode, size_t n_merges, struct arena *arena,
+             struct error *err) WEIR_CHECKED;
+/* Adds the merge of rank `rank`, less than n. The first of two equal ones counts. WEIR_E_NOT_FOUND: the whole, or (by pair)
+ * a part, is no token. */
 int bpe_add_merge(struct bpe *bpe, str left, str right, uint32_t rank) WEIR_CHECKED;
 
 /* Working memory of one encoding call. Zero is empty. */

@@ -82,6 +82,23 @@ bool character_is_punctuation(uint32_t c)
     return (character_class(c) & CLASS_PUNCTUATION) != 0;
 }
 
+bool character_is_word(uint32_t c)
+{
+    if (c < 128)
+        return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || c == '_';
+    switch (utf8proc_category((utf8proc_int32_t)c)) {
+    case UTF8PROC_CATEGORY_ND:
+    case UTF8PROC_CATEGORY_NL:
+    case UTF8PROC_CATEGORY_PC:
+        return true;
+    case UTF8PROC_CATEGORY_SO: /* Circled and squared letters are alphabetic. */
+        return (c >= 0x24B6 && c <= 0x24E9) || (c >= 0x1F130 && c <= 0x1F149) || (c >= 0x1F150 && c <= 0x1F169) ||
+               (c >= 0x1F170 && c <= 0x1F189);
+    default:
+        return c == 0x200C || c == 0x200D || (class_of(c) & (CLASS_LETTER | CLASS_MARK)) != 0;
+    }
+}
+
 bool character_is_ideograph(uint32_t c)
 {
     /* The gap from 2B820 on is the one that the published implementation has, and its vocabularies were made with. */

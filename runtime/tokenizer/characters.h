@@ -21,6 +21,8 @@ unsigned character_class(uint32_t code_point);
 int character_lower(uint32_t code_point, uint32_t out[2]);
 /* ASCII punctuation or category P. */
 bool character_is_punctuation(uint32_t code_point);
+/* \w as Unicode's regular expressions define it (UTS #18): alphabetic, marks, decimal digits, connectors, joiners. */
+bool character_is_word(uint32_t code_point);
 /* The CJK ideograph blocks that BERT surrounds with blanks. */
 bool character_is_ideograph(uint32_t code_point);
 

@@ -144,7 +144,7 @@ static int read_bpe(const struct json_source *source, const json_t *model)
     size_t n = json_array_size(merges);
     struct bpe *bpe = &tokenizer->bpe;
     tokenizer->algorithm = ALGORITHM_BPE;
-    if (bpe_init(bpe, &tokenizer->vocabulary, n > 0 ? n : 1, &tokenizer->arena, source->err) < 0)
+    if (bpe_init(bpe, &tokenizer->vocabulary, BPE_BY_PAIR, n, &tokenizer->arena, source->err) < 0)
         return json_fail(source, WEIR_E_LIMIT, "merges", "%zu are too many", n);
     bpe->unknown = tokenizer->unknown;
     if ((status = json_read_bool(source, model, "byte_fallback", &bpe->byte_fallback)) < 0 ||

@@ -200,9 +200,7 @@ static int split_words(struct splitter *splitter, str text)
         size_t here = at;
         uint32_t c = utf8_next(text, &at);
         unsigned class = character_class(c);
-        bool connector = c == '_' || c == 0x203F || c == 0x2040 || c == 0x2054 || (c >= 0xFE33 && c <= 0xFE34) ||
-                         (c >= 0xFE4D && c <= 0xFE4F) || c == 0xFF3F;
-        int next = (class & CLASS_SPACE) != 0 ? 0 : (class & (CLASS_LETTER | CLASS_NUMBER | CLASS_MARK)) != 0 || connector ? 1 : 2;
+        int next = (class & CLASS_SPACE) != 0 ? 0 : character_is_word(c) ? 1 : 2;
         if (next != kind && here > start) {
             status = splitter_take(splitter, start, here, kind != 0);
             start = here;

@@ -145,7 +145,7 @@ static int set_model(struct tokenizer *tokenizer, const struct settings *setting
     struct vocabulary *vocabulary = &tokenizer->vocabulary;
     if (settings->model == MODEL_BPE) {
         tokenizer->algorithm = ALGORITHM_BPE;
-        int status = bpe_init(&tokenizer->bpe, vocabulary, 0, &tokenizer->arena, err);
+        int status = bpe_init(&tokenizer->bpe, vocabulary, BPE_BY_SCORE, 0, &tokenizer->arena, err);
         tokenizer->bpe.unknown = tokenizer->unknown;
         tokenizer->bpe.byte_fallback = settings->byte_fallback;
         return status;

@@ -118,8 +118,7 @@ static int open_byte_bpe(const struct source *source, bool *add_bos)
     if (merges == NULL)
         return fail(source, WEIR_E_INVALID, KEY "merges", "must be an array of texts");
     tokenizer->algorithm = ALGORITHM_BPE;
-    /* One merge at least: none at all would mean merging by score. */
-    status = bpe_init(&tokenizer->bpe, &tokenizer->vocabulary, merges->n > 0 ? merges->n : 1, &tokenizer->arena, source->err);
+    status = bpe_init(&tokenizer->bpe, &tokenizer->vocabulary, BPE_BY_SPLIT, merges->n, &tokenizer->arena, source->err);
     if (status < 0)
         return fail_within(source, status, KEY "merges");
     tokenizer->bpe.ignore_merges = which->ignore_merges;
@@ -150,7 +149,7 @@ static int open_sentencepiece_bpe(const struct source *source)
     if (status < 0)
         return status;
     tokenizer->algorithm = ALGORITHM_BPE;
-    if ((status = bpe_init(&tokenizer->bpe, &tokenizer->vocabulary, 0, &tokenizer->arena, source->err)) < 0)
+    if ((status = bpe_init(&tokenizer->bpe, &tokenizer->vocabulary, BPE_BY_SCORE, 0, &tokenizer->arena, source->err)) < 0)
         return fail_within(source, status, KEY "tokens");
     tokenizer->bpe.byte_fallback = true;
     tokenizer->bpe.unknown = tokenizer->unknown;
