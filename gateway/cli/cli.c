@@ -9,6 +9,7 @@
     X(bench) \
     X(generate) \
     X(render) \
+    X(tokenize) \
     X(logits) \
     X(embed) \
     X(classify)

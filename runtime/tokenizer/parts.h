@@ -16,6 +16,7 @@ enum {
     TOKENIZER_MAX_FRAME = 16,               /* Parts of a template. */
     TOKENIZER_MAX_ENDS = 64,
     TOKENIZER_MAX_FILE_BYTES = 512 << 20,   /* Of tokenizer.json and the like. */
+    TOKENIZER_MAX_ARENA_BYTES = 1 << 30,    /* Of all that a tokenizer keeps. */
 };
 
 enum model_algorithm { ALGORITHM_BPE, ALGORITHM_WORDPIECE, ALGORITHM_UNIGRAM };
@@ -59,6 +60,9 @@ int tokenizer_open_directory(struct tokenizer *tokenizer, const struct model_fil
 int tokenizer_read_json(struct tokenizer *tokenizer, str text, struct error *err) WEIR_CHECKED;
 /* tokenizer.model's bytes, which must outlive the tokenizer. */
 int tokenizer_read_sentencepiece(struct tokenizer *tokenizer, str bytes, struct error *err) WEIR_CHECKED;
+
+/* A tokenizer from the bytes of a tokenizer.json or (sentencepiece) a tokenizer.model, which are borrowed. */
+int tokenizer_open_text(struct tokenizer **out, str text, bool sentencepiece, struct error *err) WEIR_CHECKED;
 
 /* Copies s into the arena. On failure err says so and *out is empty. */
 int tokenizer_keep(struct tokenizer *tokenizer, str s, str *out, struct error *err) WEIR_CHECKED;

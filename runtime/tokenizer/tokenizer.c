@@ -1,19 +1,19 @@
 /* Tokenizer: opening, by what the file is, and the questions that need no text. */
 #include "tokenizer/parts.h"
 
-int tokenizer_open(struct tokenizer **out, const struct model_file *file, struct error *err)
+static struct tokenizer *tokenizer_new(void)
 {
-    *out = NULL;
     struct tokenizer *tokenizer = calloc(1, sizeof *tokenizer);
-    if (tokenizer == NULL)
-        return error_set(err, WEIR_E_MEMORY, model_file_path(file), "out of memory");
-    arena_init(&tokenizer->arena, 0);
-    tokenizer->bos = tokenizer->eos = tokenizer->unknown = -1;
-    int status = model_file_is_gguf(file) ? tokenizer_open_gguf(tokenizer, file, err) : tokenizer_open_directory(tokenizer, file, err);
-    if (status <= 0) {
-        tokenizer_close(tokenizer);
-        return status;
+    if (tokenizer != NULL) {
+        arena_init(&tokenizer->arena, TOKENIZER_MAX_ARENA_BYTES);
+        tokenizer->bos = tokenizer->eos = tokenizer->unknown = -1;
     }
+    return tokenizer;
+}
+
+/* What follows from the parts, once they are all there. */
+static void tokenizer_finish(struct tokenizer *tokenizer)
+{
     if (tokenizer->eos >= 0)
         tokenizer_add_end(tokenizer, tokenizer->eos);
     tokenizer_find_ends(tokenizer);
@@ -21,6 +21,36 @@ int tokenizer_open(struct tokenizer **out, const struct model_file *file, struct
     for (int i = 0; i < tokenizer->pretokenizer.n_steps; i++)
         if (tokenizer->pretokenizer.steps[i].kind == SPLIT_REGEX)
             tokenizer->valid_only = true;
+}
+
+int tokenizer_open_text(struct tokenizer **out, str text, bool sentencepiece, struct error *err)
+{
+    *out = NULL;
+    struct tokenizer *tokenizer = tokenizer_new();
+    if (tokenizer == NULL)
+        return error_set(err, WEIR_E_MEMORY, "", "out of memory");
+    int status = sentencepiece ? tokenizer_read_sentencepiece(tokenizer, text, err) : tokenizer_read_json(tokenizer, text, err);
+    if (status < 0) {
+        tokenizer_close(tokenizer);
+        return status;
+    }
+    tokenizer_finish(tokenizer);
+    *out = tokenizer;
+    return 0;
+}
+
+int tokenizer_open(struct tokenizer **out, const struct model_file *file, struct error *err)
+{
+    *out = NULL;
+    struct tokenizer *tokenizer = tokenizer_new();
+    if (tokenizer == NULL)
+        return error_set(err, WEIR_E_MEMORY, model_file_path(file), "out of memory");
+    int status = model_file_is_gguf(file) ? tokenizer_open_gguf(tokenizer, file, err) : tokenizer_open_directory(tokenizer, file, err);
+    if (status <= 0) {
+        tokenizer_close(tokenizer);
+        return status;
+    }
+    tokenizer_finish(tokenizer);
     *out = tokenizer;
     return 0;
 }
