@@ -133,10 +133,10 @@ Test(tokenizer_json, wordpiece_honours_its_longest_word)
 Test(tokenizer_json, a_pattern_that_backtracks_for_ever_is_an_error)
 {
     struct tokenizer *tokenizer = open_json("{\"model\":{\"type\":\"WordLevel\",\"vocab\":{\"a\":0}},\"pre_tokenizer\":"
-                                            "{\"type\":\"Split\",\"pattern\":{\"Regex\":\"(a+)+(b+)+c\"},\"behavior\":\"Isolated\"}}");
+                                            "{\"type\":\"Split\",\"pattern\":{\"Regex\":\"^(a|aa)+$\"},\"behavior\":\"Isolated\"}}");
     struct ids ids = {0};
     struct error err = {0};
-    cr_assert_eq(tokenizer_encode(tokenizer, STR("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaabbbbbbbbbbbbbbbbbbbb"), 0, &ids, &err), WEIR_E_LIMIT);
+    cr_assert_eq(tokenizer_encode(tokenizer, STR("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!"), 0, &ids, &err), WEIR_E_LIMIT);
     cr_assert_eq(ids.n, 0);
     cr_assert_str_eq(err.where, "text");
     ids_release(&ids);
