@@ -189,7 +189,7 @@ struct value value_binary(struct rendering *r, enum operator op, struct value a,
         return add_sequences(r, a, b);
     if (op == OP_ADD && is_sequence(a) && b.kind != VALUE_UNDEFINED)
         rendering_fail(r, TEMPLATE_FAILED, "can only concatenate %s (not \"%s\") to %s", value_type(a), value_type(b), value_type(a));
-    if (op == OP_MOD && a.kind == VALUE_TEXT && b.kind != VALUE_UNDEFINED)
+    if (op == OP_MOD && a.kind == VALUE_TEXT)
         return text_percent(r, a, b);
     if (op == OP_MUL && is_sequence(a) && value_as_int(b, &y))
         return repeat(r, a, y);

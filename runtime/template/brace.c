@@ -54,7 +54,7 @@ static struct spec read_spec(struct rendering *r, str s)
     if (at < s.n && s.data[at] == '0') {
         spec.zero = true;
         at++;
-        if (spec.align == 0 && spec.fill.n == 1 && spec.fill.data[0] == ' ')
+        if (next == 0 || spec.fill.data != s.data)
             spec.fill = STR("0");
     }
     spec.width = read_number(r, s, &at, MOST_WIDTH);
@@ -254,6 +254,8 @@ static struct value field_value(struct rendering *r, struct formatter *f, str fi
     size_t at = 0;
     while (at < field.n && field.data[at] != '.' && field.data[at] != '[')
         at++;
+    if (at == 0 && field.n > 0)
+        rendering_fail(r, TEMPLATE_FAILED, "a field without a name has no attributes or items");
     struct value value = first_argument(r, f, (str){field.data, at});
     while (at < field.n) {
         bool item = field.data[at++] == '[';

@@ -82,12 +82,18 @@ static void apply_named(struct rendering *r, struct applied *applied, const stru
     applied->args.n -= at + 1;
 }
 
+/* Whatever is false has no items, be it iterable or not. */
+static struct value items_of(struct rendering *r, struct value self)
+{
+    return value_truth(self) ? self : value_list_new(r, VALUE_LIST, 0);
+}
+
 FILTER(filter_map)
 {
     struct applied *applied = rendering_alloc(r, sizeof *applied);
     if (args->n > 0) {
         apply_named(r, applied, args, 0, false);
-        return iter_value(r, next_mapped, self, applied);
+        return iter_value(r, next_mapped, items_of(r, self), applied);
     }
     for (size_t i = 0; i < args->n_named; i++) {
         str name = {args->names[i]->data, args->names[i]->n};
@@ -100,7 +106,7 @@ FILTER(filter_map)
     }
     if (applied->attribute.kind == VALUE_MISSING)
         rendering_fail(r, TEMPLATE_FAILED, "map requires a filter argument");
-    return iter_value(r, next_mapped, self, applied);
+    return iter_value(r, next_mapped, items_of(r, self), applied);
 }
 
 static struct value select_items(struct rendering *r, struct value self, const struct args *args, bool attribute, bool negated)
@@ -114,7 +120,7 @@ static struct value select_items(struct rendering *r, struct value self, const s
         applied->attribute = args->positional[0];
     if (args->n > at)
         apply_named(r, applied, args, at, true);
-    return iter_value(r, next_selected, self, applied);
+    return iter_value(r, next_selected, items_of(r, self), applied);
 }
 
 FILTER(filter_select)

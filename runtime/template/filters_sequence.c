@@ -169,15 +169,17 @@ static struct value keyed_list(struct rendering *r, struct keyed *items, size_t 
     return out;
 }
 
-/* The key of sort: one attribute, or several separated by commas. */
+/* The key of sort: a list of one attribute, or of several separated by commas. */
 static struct value sort_key(struct rendering *r, struct value item, struct value attribute, bool case_sensitive)
 {
-    if (attribute.kind != VALUE_TEXT || memchr(attribute.text->data, ',', attribute.text->n) == NULL)
-        return folded(r, make_attribute_path(r, item, attribute), case_sensitive);
     size_t n = 1;
-    for (size_t i = 0; i < attribute.text->n; i++)
+    for (size_t i = 0; attribute.kind == VALUE_TEXT && i < attribute.text->n; i++)
         n += attribute.text->data[i] == ',';
     struct value key = value_list_new(r, VALUE_LIST, n);
+    if (n == 1) {
+        key.list->items[0] = folded(r, make_attribute_path(r, item, attribute), case_sensitive);
+        return key;
+    }
     str rest = value_bytes(attribute), part;
     for (size_t i = 0; i < n && str_split(&rest, ',', &part); i++)
         key.list->items[i] = folded(r, make_attribute_path(r, item, value_text_borrow(r, part)), case_sensitive);

@@ -148,13 +148,15 @@ FILTER(filter_indent)
 
 FILTER(filter_truncate)
 {
-    struct value text = value_str(r, self), end = bound[2].kind == VALUE_MISSING ? value_text_borrow(r, STR("...")) : value_str(r, bound[2]);
+    struct value text = self, end = bound[2].kind == VALUE_MISSING ? value_text_borrow(r, STR("...")) : value_str(r, bound[2]);
     int64_t length = int_or(r, bound[0], 255), n_end = (int64_t)text_length(end.text);
     int64_t leeway = bound[3].kind == VALUE_NONE ? 5 : int_or(r, bound[3], 5);
     if (length < n_end || leeway < 0)
         rendering_fail(r, TEMPLATE_FAILED, "expected length >= %lld and leeway >= 0", (long long)n_end);
-    if ((int64_t)text_length(text.text) <= (leeway > INT64_MAX - length ? INT64_MAX : length + leeway))
-        return text;
+    if (value_length(self) >= 0 && value_length(self) <= (leeway > INT64_MAX - length ? INT64_MAX : length + leeway))
+        return self;
+    if (self.kind != VALUE_TEXT)
+        rendering_fail(r, TEMPLATE_FAILED, "truncate needs a string, not '%s'", value_type(self));
     str cut = value_bytes(text_slice(r, text, 0, 1, length - n_end));
     if (!value_truth(bound[1])) {
         const char *blank = cut.n > 0 ? memrchr(cut.data, ' ', cut.n) : NULL;
@@ -245,8 +247,10 @@ static void wrap_line(struct rendering *r, str line, size_t width, bool break_lo
 
 FILTER(filter_wordwrap)
 {
-    struct value text = value_str(r, self);
+    struct value text = self;
     int64_t width = int_or(r, bound[0], 79);
+    if (self.kind != VALUE_TEXT)
+        rendering_fail(r, TEMPLATE_FAILED, "wordwrap needs a string, not '%s'", value_type(self));
     str separator = bound[2].kind == VALUE_TEXT ? value_bytes(bound[2]) : STR("\n");
     if (width <= 0)
         rendering_fail(r, TEMPLATE_FAILED, "invalid width %lld (must be > 0)", (long long)width);
@@ -420,10 +424,32 @@ FILTER(filter_tojson)
     return rendering_take(r, mark);
 }
 
+/* The same value with the keys of its mappings in order, as pprint shows them. */
+static struct value with_sorted_keys(struct rendering *r, struct value value)
+{
+    struct value out = value;
+    rendering_deeper(r);
+    if (value.kind == VALUE_LIST || value.kind == VALUE_TUPLE) {
+        out = value_list_new(r, value.kind, value.list->n);
+        for (size_t i = 0; i < value.list->n; i++)
+            out.list->items[i] = with_sorted_keys(r, value.list->items[i]);
+    } else if (value.kind == VALUE_DICT) {
+        out = dict_new(r, VALUE_DICT);
+        struct value keys = value_collect(r, value, VALUE_LIST);
+        struct value options[2] = {value_bool(false), value_bool(true)}; /* Not reversed, by case. */
+        struct value sorted = call_native(r, filter_find(STR("sort")), keys, &(struct args){.positional = options, .n = 2});
+        for (size_t i = 0; i < sorted.list->n; i++)
+            dict_set(r, out.dict, sorted.list->items[i], with_sorted_keys(r, *dict_get(r, value.dict, sorted.list->items[i])));
+    }
+    rendering_shallower(r);
+    return out;
+}
+
 FILTER(filter_pprint)
 {
+    struct value sorted = with_sorted_keys(r, self);
     size_t mark = rendering_mark(r);
-    value_repr(r, self);
+    value_repr(r, sorted);
     return rendering_take(r, mark);
 }
 

@@ -17,7 +17,7 @@ static bool next_of_text(struct rendering *r, struct iter *iter, struct value *o
     if (start >= s.n)
         return false;
     utf8_next(s, &iter->at);
-    *out = value_marked(value_text_borrow(r, (str){s.data + start, iter->at - start}), iter->source.mark);
+    *out = value_text_borrow(r, (str){s.data + start, iter->at - start});
     return true;
 }
 

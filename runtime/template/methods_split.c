@@ -76,7 +76,7 @@ static void split_blanks(struct rendering *r, str s, int64_t max, bool from_righ
             at = space_end(s, end, true);
         }
         if (at < s.n)
-            add(r, out, (str){s.data + at, space_start(s, s.n, true) - at});
+            add(r, out, (str){s.data + at, s.n - at});
         return;
     }
     size_t end = space_start(s, s.n, true);
