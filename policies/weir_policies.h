@@ -42,6 +42,12 @@ const char *pack_name(const struct pack *pack);
 const char *pack_version(const struct pack *pack);
 const char *pack_sha256(const struct pack *pack); /* Hex digest of the YAML's bytes: goes into each decision. */
 
+/* How long rows and texts may be kept, in days (0: not at all). Borrowed from the pack. */
+struct pack_retention {
+    int decision_days, text_days, pseudonym_days;
+};
+const struct pack_retention *pack_retention(const struct pack *pack);
+
 /* A provider as the gateway's configuration names it. What the pack says of the same id (region, law, agreements, ceiling)
  * is joined in; where both name a region they must agree, or the provider is permitted nothing. */
 struct policy_provider {
@@ -53,6 +59,28 @@ struct policy_provider {
  * came. Returns the number that failed, or a negative status. */
 typedef void pack_test_fn(void *user, const char *test, const char *failure);
 int pack_test(const struct pack *pack, pack_test_fn *report, void *user, struct error *err) WEIR_CHECKED;
+
+/* Counts of what a pack holds, for people. */
+struct pack_counts {
+    int n_classes, n_rules, n_providers, n_tenants, n_tests;
+};
+struct pack_counts pack_counts(const struct pack *pack);
+
+/* One cell of a pack's matrix: what a query of one class, without a redacting step before it, meets. */
+struct pack_cell {
+    const char *tenant;     /* "-": none named. */
+    const char *data_class;
+    const char *type;       /* The type that stands for the class; NULL for the lowest class, which needs no find. */
+    const char *provider;
+    enum effect effect;
+    bool permitted;
+    const char *reason;     /* Why not, or the rule that decided. */
+};
+/* Calls report for every (tenant × type × provider): each type that a detector of the pack finds. Providers are the given
+ * ones, or the pack's test_providers when n_providers is 0. */
+typedef void pack_cell_fn(void *user, const struct pack_cell *cell);
+int pack_matrix(const struct pack *pack, const struct policy_provider *providers, size_t n_providers, pack_cell_fn *report, void *user,
+                struct error *err) WEIR_CHECKED;
 
 /* ------------------------------------------------------------------ scanning */
 
@@ -84,6 +112,7 @@ struct verdict {
     enum effect effect;          /* Strictest over all rules. EFFECT_REDACT: only redacted text may leave. */
     const char *data_class;      /* The pack's name of the highest class found. */
     bool local_permitted;        /* False under EFFECT_REFUSE. */
+    const char *provider_reasons[VERDICT_MAX_PROVIDERS]; /* Why providers[i] may not receive it; NULL where it may. */
     uint64_t permitted;          /* Bit i: providers[i] may receive it (after redaction where effect says so). */
     struct {
         const char *type;
@@ -93,7 +122,7 @@ struct verdict {
     int n_types;
     const char *reasons[VERDICT_MAX_REASONS]; /* Rule ids and built-in reasons ("scan_truncated", "no_rule_permits"). */
     int n_reasons;
-    struct findings *findings;   /* n_fields lists, for redaction. */
+    struct findings *findings;   /* n_fields lists, for redaction. They live in the arena too: never released. */
     size_t n_fields;
     const char *pack_name, *pack_version, *pack_sha256;
 };
