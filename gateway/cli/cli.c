@@ -12,7 +12,9 @@
     X(tokenize) \
     X(logits) \
     X(embed) \
-    X(classify)
+    X(classify) \
+    X(scan) \
+    X(policy)
 
 #define DECLARE_VERB(name) extern const struct verb verb_##name;
 VERBS(DECLARE_VERB)

@@ -173,6 +173,8 @@ static size_t parse_providers(char *list, struct policy_provider *out)
     return n;
 }
 
+extern const struct verb verb_policy;
+
 static int run(int argc, char **argv)
 {
     const char *list = NULL;

@@ -41,6 +41,8 @@ static int scan_line(void *user, const json_t *line, struct buffer *out, struct 
     return 0;
 }
 
+extern const struct verb verb_scan;
+
 static int run(int argc, char **argv)
 {
     const char *policy = NULL, *input = NULL;

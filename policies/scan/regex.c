@@ -54,8 +54,8 @@ int regex_exec(struct regex *regex, struct regex_run *run, str subject, size_t a
         compiled = atomic_load_explicit(&regex->compiled, memory_order_acquire);
     }
     const char *data = subject.data != NULL ? subject.data : "";
-    if (regex->offset_limit)
-        pcre2_set_offset_limit(run->context, run->offset_limit);
+    /* A limit on the context is an error for a pattern that was not compiled for one. */
+    pcre2_set_offset_limit(run->context, regex->offset_limit ? run->offset_limit : PCRE2_UNSET);
     int n = pcre2_match(compiled, (PCRE2_SPTR)data, subject.n, at, PCRE2_NO_UTF_CHECK, run->match_data, run->context);
     if (n == PCRE2_ERROR_NOMATCH)
         return 0;
