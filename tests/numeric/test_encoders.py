@@ -136,6 +136,25 @@ def test_a_pair_is_two_segments():
     assert code == 1 and "no tokenizer" in err
 
 
+def test_a_pair_of_texts_is_two_segments_between_special_tokens(tmp_path):
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"] + [f"w{i}" for i in range(5, 256)]
+    (tmp_path / "vocab.txt").write_text("\n".join(words) + "\n")
+    for name in ("config.json", "model.safetensors"):
+        (tmp_path / name).symlink_to(os.path.abspath(os.path.join(HF, "bert-seqcls", name)))
+    lines = [
+        {"id": "text", "text": "w10 w20", "pair": "w30"},
+        {"id": "ids", "ids": [2, 10, 20, 3, 30, 3], "token_type_ids": [0, 0, 0, 0, 1, 1]},
+        {"id": "long", "text": "w10 " * 300, "pair": "w30 " * 20},
+        {"id": "cut", "ids": [2] + [10] * 105 + [3] + [30] * 20 + [3], "token_type_ids": [0] * 107 + [1] * 21},
+        {"id": "single", "text": "w10 " * 300},
+        {"id": "single cut", "ids": [2] + [10] * 126 + [3]},
+    ]
+    got = answers("classify", "--model", str(tmp_path), "--precision", "exact", lines=lines)
+    for i in range(0, 6, 2):
+        assert got[i]["logits"] == got[i + 1]["logits"], lines[i]["id"]
+    assert got[0]["logits"] != got[2]["logits"]
+
+
 @pytest.mark.parametrize(
     "line, message",
     [
