@@ -40,6 +40,7 @@ struct model_info {
     int n_context;            /* Positions it can take (trained, with RoPE scaling as the file sets it). */
     int64_t n_parameters;
     size_t weight_bytes;      /* Held in memory for weights: mapped, or repacked, whichever is used. */
+    size_t kv_token_bytes;    /* Of cache for one position of a session; 0 of an encoder. */
     int n_labels;             /* Of a classification head; 0: none. */
     const char *const *labels; /* n_labels names, "LABEL_0" … where the file has none. */
     bool labels_per_token;

@@ -11,6 +11,7 @@
     X(render) \
     X(tokenize) \
     X(logits) \
+    X(models) \
     X(embed) \
     X(classify) \
     X(scan) \

@@ -72,7 +72,7 @@ static int run(int argc, char **argv)
     bool keep_going = false;
     const struct cli_option table[] = {
         {.name = "model", .text = &model},         {.name = "out", .text = &out, .required = true}, {.name = "adapter", .text = &adapter},
-        {.name = "precision", .text = &precision}, {.name = "threads", .number = &threads},         {.name = "in", .text = &in},
+        {.name = "precision", .text = &precision}, {.name = "threads", .number = &threads},         {.name = "input", .text = &in},
         {.name = "keep-going", .flag = &keep_going}, {0},
     };
     int parsed = cli_parse(&verb_logits, argc, argv, table, NULL);
@@ -108,7 +108,7 @@ static int run(int argc, char **argv)
 const struct verb verb_logits = {
     .name = "logits",
     .summary = "write a model's logits for token ids",
-    .help = "usage: weir logits [--model M] --out F [--adapter A] [--precision exact|fast] [--threads N] [--in FILE] [--keep-going]\n\n"
+    .help = "usage: weir logits [--model M] --out F [--adapter A] [--precision exact|fast] [--threads N] [--input FILE] [--keep-going]\n\n"
             "Reads JSON Lines {\"id\", \"ids\": [token ids]} and writes the logits of every position, from an empty cache, to F: rows of\n"
             "vocabulary-many float32, little-endian, one row a position, in the order of the lines. Answers {\"id\", \"row\", \"rows\", \"vocab\"}:\n"
             "where the line's rows begin in F, and how many there are.\n\n"
@@ -117,7 +117,7 @@ const struct verb verb_logits = {
             "  --adapter A      a LoRA adapter: a PEFT directory or a GGUF file\n"
             "  --precision P    exact: f32 arithmetic on the file's own weights, f32 cache; fast (default): the fastest kernels\n"
             "  --threads N      threads (default: one per core)\n"
-            "  --in FILE        read lines from FILE instead of standard input\n"
+            "  --input FILE     read lines from FILE instead of standard input\n"
             "  --keep-going     answer a bad line with {\"id\", \"error\"} and go on\n\n"
             "  echo '{\"id\": 1, \"ids\": [504, 3575, 282]}' | weir logits --out logits.f32 --precision exact\n",
     .run = run,

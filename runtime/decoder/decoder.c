@@ -214,6 +214,9 @@ void decoder_describe(const struct decoder *decoder, struct model_info *info)
     info->n_context = decoder->config.n_context;
     info->n_parameters = decoder->loader.n_parameters;
     info->weight_bytes = loader_bytes(&decoder->loader);
+    const struct kv_shape *shape = &decoder->kv_shape;
+    size_t values = (size_t)shape->n_layers * (size_t)shape->n_kv_heads * (size_t)(shape->head_dim_k + shape->head_dim_v);
+    info->kv_token_bytes = values * (shape->type == KV_F32 ? 4 : shape->type == KV_F16 ? 2 : 1);
 }
 
 const struct kv_shape *decoder_kv_shape(const struct decoder *decoder)
