@@ -383,8 +383,13 @@ int bpe_encode(const struct bpe *bpe, struct bpe_scratch *scratch, str word, str
         merge_short(bpe, scratch, word);
     else if (scratch->n_symbols > 1)
         status = merge_long(bpe, scratch, word);
+    bool open = false; /* The last symbol was unknown. */
     for (int32_t i = scratch->n_symbols > 0 ? 0 : -1; i >= 0 && status == 0; i = scratch->symbols[i].next) {
         const struct bpe_symbol *symbol = &scratch->symbols[i];
+        bool fused = open && symbol->id < 0 && bpe->fuse_unknown && !bpe->byte_fallback;
+        open = symbol->id < 0;
+        if (fused)
+            continue;
         status = symbol->id >= 0 ? ids_append(out, symbol->id)
                                  : fallback_append(bpe, (str){word.data + symbol->start, symbol->n}, out);
     }

@@ -207,6 +207,8 @@ static int normalize_sentencepiece(const struct normalize_step *step, str in, st
             buffer_append_char(out, c);
         }
     }
+    if (front && !step->left && in.n > 0) /* Nothing but blanks. */
+        buffer_append_str(out, step->content);
     return out->failed ? WEIR_E_LIMIT : 0;
 }
 

@@ -148,6 +148,7 @@ static int set_model(struct tokenizer *tokenizer, const struct settings *setting
         int status = bpe_init(&tokenizer->bpe, vocabulary, BPE_BY_SCORE, 0, &tokenizer->arena, err);
         tokenizer->bpe.unknown = tokenizer->unknown;
         tokenizer->bpe.byte_fallback = settings->byte_fallback;
+        tokenizer->bpe.fuse_unknown = true;
         return status;
     }
     double *scores = arena_array(&tokenizer->arena, vocabulary->n, sizeof *scores);
