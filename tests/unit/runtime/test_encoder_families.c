@@ -11,37 +11,37 @@
 
 #define FIXTURES WEIR_SHARED_DIR "/fixtures/hf/"
 
-/* Directories whose settings change outputs by little have the narrower tolerance (fixtures/hf/README.md). */
+/* Narrower than fixtures/hf/README.md asks for (5e-5 and 1e-4): a wrong epsilon in one norm moves MobileBERT by 5e-5. */
 static const struct family {
     const char *name;
     float tolerance;
 } families[] = {
-    {"bert", 5e-5f},
-    {"bert-seqcls", 5e-5f},
-    {"bert-tokcls", 5e-5f},
-    {"bert-published-names", 5e-5f},
-    {"distilbert", 5e-5f},
-    {"distilbert-seqcls", 5e-5f},
-    {"distilbert-tokcls", 5e-5f},
-    {"albert", 5e-5f},
-    {"albert-seqcls", 5e-5f},
-    {"albert-tokcls", 5e-5f},
-    {"mobilebert", 1e-4f},
-    {"mobilebert-seqcls", 1e-4f},
-    {"mobilebert-tokcls", 1e-4f},
-    {"mobilebert-bottleneck-attention", 1e-4f},
-    {"mobilebert-no-bottleneck", 1e-4f},
-    {"roberta", 5e-5f},
-    {"roberta-seqcls", 5e-5f},
-    {"roberta-tokcls", 5e-5f},
-    {"modernbert", 1e-4f},
-    {"modernbert-seqcls", 1e-4f},
-    {"modernbert-cls", 1e-4f},
-    {"modernbert-tokcls", 1e-4f},
-    {"deberta-v2", 1e-4f},
-    {"deberta-v2-seqcls", 1e-4f},
-    {"deberta-v2-tokcls", 1e-4f},
-    {"deberta-v2-unshared", 1e-4f},
+    {"bert", 4e-5f},
+    {"bert-seqcls", 4e-5f},
+    {"bert-tokcls", 4e-5f},
+    {"bert-published-names", 4e-5f},
+    {"distilbert", 4e-5f},
+    {"distilbert-seqcls", 4e-5f},
+    {"distilbert-tokcls", 4e-5f},
+    {"albert", 4e-5f},
+    {"albert-seqcls", 4e-5f},
+    {"albert-tokcls", 4e-5f},
+    {"mobilebert", 4e-5f},
+    {"mobilebert-seqcls", 4e-5f},
+    {"mobilebert-tokcls", 4e-5f},
+    {"mobilebert-bottleneck-attention", 4e-5f},
+    {"mobilebert-no-bottleneck", 4e-5f},
+    {"roberta", 4e-5f},
+    {"roberta-seqcls", 4e-5f},
+    {"roberta-tokcls", 4e-5f},
+    {"modernbert", 4e-5f},
+    {"modernbert-seqcls", 4e-5f},
+    {"modernbert-cls", 4e-5f},
+    {"modernbert-tokcls", 4e-5f},
+    {"deberta-v2", 4e-5f},
+    {"deberta-v2-seqcls", 4e-5f},
+    {"deberta-v2-tokcls", 4e-5f},
+    {"deberta-v2-unshared", 4e-5f},
 };
 enum { N_FAMILIES = sizeof families / sizeof *families };
 
