@@ -33,6 +33,17 @@ typedef int jsonl_fn(void *user, const json_t *line, struct buffer *out, struct 
  * standard output in order. The first bad line ends it with a message naming the line and EXIT_FAILED; with keep_going it
  * gives {"id", "error"} instead, and the exit code at the end is EXIT_FAILED. */
 int jsonl_run(const char *path, bool keep_going, jsonl_fn *fn, void *user);
+/* The same for a verb that works on several lines at once: begin is called as lines are read, at most at_once ahead, finish in
+ * their order; index says which of the at_once places a line has. drop: a line that was begun is not finished any more. */
+enum { JSONL_MOST_AT_ONCE = 64 };
+struct jsonl_verb {
+    int (*begin)(void *user, int index, const json_t *line, struct error *err);
+    int (*finish)(void *user, int index, const json_t *line, struct buffer *out, struct error *err);
+    void (*drop)(void *user, int index);
+    void *user;
+    int at_once; /* At most JSONL_MOST_AT_ONCE; 0: one. */
+};
+int jsonl_run_verb(const char *path, bool keep_going, const struct jsonl_verb *verb);
 /* Starts an answer: `{` and the line's "id" where it has one, so that members follow as `,"name":…` or first. */
 void jsonl_begin(const json_t *line, struct buffer *out);
 /* Appends `,"name":` (without the comma right after the brace). */

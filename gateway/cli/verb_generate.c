@@ -1,4 +1,4 @@
-/* weir generate: JSON Lines of prompts to answers of the local model, one after another. */
+/* weir generate: JSON Lines of prompts to answers of the local model, several side by side, in order. */
 #include "cli/model_options.h"
 
 struct generate {
@@ -6,6 +6,7 @@ struct generate {
     struct engine *engine;
     struct sampling sampling;  /* From the command line; a line's own members win. */
     const char *stop;
+    struct session *sessions[JSONL_MOST_AT_ONCE];
 };
 
 extern const struct verb verb_generate;
@@ -100,16 +101,12 @@ static int collect(struct session *session, struct buffer *text, struct ids *ids
     return error_set(err, WEIR_E_STATE, "", "the session ended without saying why");
 }
 
-static int generate_line(void *user, const json_t *line, struct buffer *out, struct error *err)
+static int generate_begin(void *user, int index, const json_t *line, struct error *err)
 {
     struct generate *generate = user;
     struct sampling sampling = generate->sampling;
     str stops[SAMPLING_MAX_STOPS];
-    struct ids prompt = {0}, ids = {0};
-    struct buffer text;
-    struct session *session = NULL;
-    enum finish_reason reason = FINISH_NONE;
-    buffer_init(&text, 64 << 20);
+    struct ids prompt = {0};
     if (generate->stop != NULL) {
         stops[0] = str_of(generate->stop);
         sampling.stops = stops;
@@ -119,9 +116,19 @@ static int generate_line(void *user, const json_t *line, struct buffer *out, str
     if (status == 0)
         status = line_prompt(generate, line, &prompt, err);
     if (status == 0)
-        status = engine_submit(generate->engine, prompt.data, prompt.n, &sampling, NULL, NULL, &session, err);
-    if (status == 0)
-        status = collect(session, &text, &ids, &reason, err);
+        status = engine_submit(generate->engine, prompt.data, prompt.n, &sampling, NULL, NULL, &generate->sessions[index], err);
+    ids_release(&prompt);
+    return status;
+}
+
+static int generate_finish(void *user, int index, const json_t *line, struct buffer *out, struct error *err)
+{
+    struct generate *generate = user;
+    struct ids ids = {0};
+    struct buffer text;
+    enum finish_reason reason = FINISH_NONE;
+    buffer_init(&text, 64 << 20);
+    int status = collect(generate->sessions[index], &text, &ids, &reason, err);
     if (status == 0) {
         jsonl_begin(line, out);
         jsonl_name(out, "ids");
@@ -135,18 +142,23 @@ static int generate_line(void *user, const json_t *line, struct buffer *out, str
         buffer_append_json_string(out, str_of(reasons[reason]));
         buffer_append_char(out, '}');
     }
-    session_free(session);
-    ids_release(&prompt);
+    session_free(generate->sessions[index]);
     ids_release(&ids);
     buffer_release(&text);
     return status;
+}
+
+static void generate_drop(void *user, int index)
+{
+    struct generate *generate = user;
+    session_free(generate->sessions[index]);
 }
 
 static int generate_run(int argc, char **argv)
 {
     const char *model_path = NULL, *precision = "fast", *input = NULL, *adapter = NULL, *stop = NULL;
     double temperature = 0, top_p = 0, min_p = 0, repetition = 0, presence = 0, frequency = 0;
-    int64_t top_k = 0, max_tokens = 256, seed = -1, threads = 0;
+    int64_t top_k = 0, max_tokens = 256, seed = -1, threads = 0, sessions = 16;
     bool keep_going = false, ignore_eos = false;
     const struct cli_option options[] = {
         {"model", .text = &model_path},
@@ -164,6 +176,7 @@ static int generate_run(int argc, char **argv)
         {"seed", .number = &seed},
         {"stop", .text = &stop},
         {"ignore-eos", .flag = &ignore_eos},
+        {"sessions", .number = &sessions},
         {"input", .text = &input},
         {"keep-going", .flag = &keep_going},
         {0},
@@ -171,6 +184,10 @@ static int generate_run(int argc, char **argv)
     int status = cli_parse(&verb_generate, argc, argv, options, NULL);
     if (status != 0)
         return status > 0 ? EXIT_DONE : EXIT_USAGE;
+    if (sessions < 1 || sessions > JSONL_MOST_AT_ONCE) {
+        fprintf(stderr, "weir generate: --sessions: 1 to %d\n", JSONL_MOST_AT_ONCE);
+        return EXIT_USAGE;
+    }
     struct error err;
     struct generate generate = {.stop = stop};
     struct model_options model_options = {.adapter = adapter, .n_threads = (int)threads};
@@ -187,7 +204,8 @@ static int generate_run(int argc, char **argv)
     if (engine_start(&generate.engine, generate.model, NULL, &err) < 0) {
         code = cli_fail("generate", &err);
     } else {
-        code = jsonl_run(input, keep_going, generate_line, &generate);
+        struct jsonl_verb verb = {generate_begin, generate_finish, generate_drop, &generate, (int)sessions};
+        code = jsonl_run_verb(input, keep_going, &verb);
         engine_stop(generate.engine);
     }
     model_close(generate.model);
@@ -215,6 +233,7 @@ const struct verb verb_generate = {
             "  --seed N                makes a drawn answer reproducible\n"
             "  --stop TEXT             the answer ends before TEXT\n"
             "  --ignore-eos            goes on past end tokens\n"
+            "  --sessions N            prompts worked on side by side, at most 64 (default 16); the answers don't depend on it\n"
             "  --input FILE            instead of standard input\n"
             "  --keep-going            a bad line is answered with {\"id\", \"error\"} and the next one is read\n",
     .run = generate_run,
