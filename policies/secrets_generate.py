@@ -11,8 +11,9 @@ import tomllib
 # The assignment that most rules share: up to 50 name characters, the keyword, a short rest, an operator.
 PREFIX = r"[\w.-]{0,50}?"
 ASSIGNS = r"""(?:[ \t\w.-]{0,20})[\s'"]{0,3}(?:=|>|:{1,3}=|\|\||:|=>|\?=|,)"""
-# How far before its keyword a match may begin, where that is more than 64 bytes.
-LOOKBACK = {"kubernetes-secret-yaml": 512, "nuget-config-password": 16}
+# How far before its keyword a match may begin, and after it, where the keyword is not part of the pattern.
+LOOKBACK, LOOKAHEAD = 192, 512
+LONGER_LOOKBACK = {"kubernetes-secret-yaml": 512}
 
 
 def pattern(text):
@@ -64,10 +65,15 @@ def main():
         text = pattern(rule["regex"])
         assigns = ASSIGNS in text
         inner = text[4:] if text.startswith("(?i)") else text
-        prefixed = assigns and inner.startswith(PREFIX)
-        print('    {{"%s", "secrets", NULL}, {.pattern = %s, .bytes = true, .anchored = %s, .offset_limit = %s}, %.2ff, %d, %s, %s, %d},' % (
+        name = inner[len(PREFIX):].split(ASSIGNS)[0].lower() if assigns and inner.startswith(PREFIX) else ""
+        prefixed = name != "" and all(word.lower() in name for word in rule["keywords"])
+        assigns = assigns and prefixed
+        back = 64 if inner.lower().lstrip("\\b(").startswith(tuple(word.lower() for word in rule["keywords"])) else LOOKBACK
+        back = LONGER_LOOKBACK.get(rule["id"], back)
+        ahead = 0 if prefixed or all(word.lower() in text.lower().replace("\\", "") for word in rule["keywords"]) else LOOKAHEAD
+        print('    {{"%s", "secrets", NULL}, {.pattern = %s, .bytes = true, .anchored = %s, .offset_limit = %s}, %.2ff, %d, %s, %s, %d, %d},' % (
             rule["id"], quote(text), str(prefixed).lower(), str(not prefixed).lower(), rule.get("entropy", 0), rule.get("secretGroup", 0),
-            str(prefixed).lower(), str(assigns).lower(), LOOKBACK.get(rule["id"], 64)))
+            str(prefixed).lower(), str(assigns).lower(), back, ahead))
         for word in rule["keywords"]:
             keywords.append((index, word.lower()))
         for entry in rule.get("allowlists", []):

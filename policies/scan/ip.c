@@ -105,7 +105,7 @@ static void scan_v6(struct scan *scan)
             end++;
         bool begins = start == 0 || (!is_word(text, start - 1) && text->data[start - 1] != ':');
         size_t n = begins && end - start <= LONGEST_V6 + 2 ? v6_length((str){text->data + start, end - start}) : 0;
-        if (n > 0 && !is_word(text, start + n)) {
+        if (n > 0 && !is_word(text, start + n) && (start + n >= text->n || text->data[start + n] != ':' || n > 2)) {
             size_t stop = start + n;
             if (stop < text->n && text->data[stop] == '%') {
                 size_t zone = stop + 1;

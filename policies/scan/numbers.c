@@ -113,7 +113,9 @@ void scan_numbers(struct scan *scan)
         for (; starts != 0 && !scan->full && scan->status == 0; starts &= starts - 1) {
             int bit = __builtin_ctzll(starts);
             struct start start = start_at(text, block + (size_t)bit, (words >> bit & 1) == 0);
-            if (start.n_digits == 0)
+            /* Nothing is without digits but a hardware address. */
+            char third = start.at + 2 < text->n ? text->data[start.at + 2] : ' ', fifth = start.at + 4 < text->n ? text->data[start.at + 4] : ' ';
+            if (start.n_digits == 0 && third != ':' && third != '-' && fifth != '.')
                 continue;
             for (size_t i = 0; i < n_wanted; i++) {
                 const struct number *number = wanted[i];

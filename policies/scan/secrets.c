@@ -17,7 +17,8 @@ struct secret_rule {
     int group;      /* The group that holds the secret; 0: the first that took part, else all. */
     bool prefixed;  /* Begins with the name before the keyword: tried once, at the name's first byte. */
     bool assigns;   /* An assignment operator follows the keyword. */
-    int lookback;   /* Bytes before the keyword where a match may begin. */
+    int lookback;   /* Bytes before the keyword where a match may begin, */
+    int lookahead;  /* and after it. */
 };
 
 struct secret_allow {
@@ -179,7 +180,7 @@ static bool keyword_found(void *user, size_t word, size_t start)
         while (from > search->resume[index] && start - from < back && (!rule->prefixed || is_name(search->text.data[from - 1])))
             from--;
         struct regex_match match;
-        search->scan->run.offset_limit = start;
+        search->scan->run.offset_limit = start + (size_t)rule->lookahead < search->text.n ? start + (size_t)rule->lookahead : search->text.n;
         int found = regex_exec(&rule->regex, &search->scan->run, search->text, from, &match);
         if (found < 0)
             search->scan->status = found;
