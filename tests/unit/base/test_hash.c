@@ -74,6 +74,7 @@ Test(file, replacing_is_whole_and_keeps_the_old_one_on_failure)
     cr_assert_str_eq(back.data, "two!");
     snprintf(below, sizeof below, "%s/a/b", path);
     cr_assert_lt(file_write_atomic(below, "x", 1, 0600, &err), 0, "below a file");
+    buffer_release(&back);
     buffer_init(&back, 3);
     cr_assert_eq(file_read(name, &back, &err), WEIR_E_LIMIT);
     buffer_release(&back);
