@@ -7,6 +7,9 @@
 /* Each verb is declared here and listed once below. */
 #define VERBS(X) \
     X(bench) \
+    X(keys) \
+    X(ledger) \
+    X(pull) \
     X(generate) \
     X(render) \
     X(tokenize) \

@@ -1,0 +1,185 @@
+/* The configuration: every key of the documented block, errors with their place, what must fit together, reload. */
+#include "config/config.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static const struct config *parse(const char *yaml, struct error *err)
+{
+    const struct config *config = NULL;
+    return config_parse(&config, "weir.yaml", "/etc/weir", str_of(yaml), err) == 0 ? config : NULL;
+}
+
+Test(config, without_a_file_there_are_defaults_for_everything)
+{
+    const struct config *config;
+    struct error err = {0};
+    cr_assert_eq(config_open(&config, NULL, &err), 0, "%s: %s", err.where, err.text);
+    cr_assert_eq(config->n_listeners, 1);
+    cr_assert_str_eq(config->listeners[0].host, "127.0.0.1");
+    cr_assert_eq(config->listeners[0].port, 8080);
+    cr_assert(!config->listeners[0].tls && config->listeners[0].loopback);
+    cr_assert_eq(config->n_providers, 0);
+    cr_assert(!config->keys_required);
+    cr_assert_eq(config->durability, DURABILITY_POWER);
+    cr_assert_not_null(config->chat_path);
+    cr_assert_not_null(config->data_dir);
+    config_drop(config);
+}
+
+Test(config, the_documented_block_is_read_whole)
+{
+    setenv("WEIR_TEST_KEY", "secret-1", 1);
+    struct error err = {0};
+    const struct config *c = parse(
+        "listen: [\"http://127.0.0.1:8080\", \"https://0.0.0.0:8443\"]\n"
+        "tls: {certificate: server.pem, private_key: /k/server.key}\n"
+        "data_dir: /var/lib/weir\n"
+        "models: {chat: {path: some.gguf}, encoder: {path: some-directory}}\n"
+        "precision: exact\n"
+        "providers:\n"
+        "  - {name: openai-eu, dialect: openai, base_url: \"https://eu.api.openai.com/v1/\", api_key_env: WEIR_TEST_KEY,\n"
+        "     region: eu, models: [gpt-4o-mini, gpt-4o], timeouts: {connect: 2s, first_byte: 500ms, stall: 15s, total: 2m}}\n"
+        "  - {name: azure-eu, base_url: \"http://127.0.0.1:9/v1\", models: [gpt-4o-mini]}\n"
+        "fallbacks: {gpt-4o-mini: [azure-eu, openai-eu]}\n"
+        "escalate: [openai-eu/gpt-4o]\n"
+        "aliases: {gpt-4: auto, mini: remote/azure-eu/gpt-4o-mini}\n"
+        "policy: {pack: packs/eu-only.yaml}\n"
+        "keys: {required: true}\n"
+        "ledger: {durability: process}\n"
+        "prices: prices.yaml\n"
+        "classifier: {max_regret: 0.25}\n"
+        "log: {level: warn}\n"
+        "limits: {max_body: 16MiB, head_timeout: 5s}\n", &err);
+    cr_assert_not_null(c, "%s: %s", err.where, err.text);
+    cr_assert_eq(c->n_listeners, 2);
+    cr_assert(c->listeners[1].tls && !c->listeners[1].loopback && c->listeners[1].port == 8443);
+    cr_assert_str_eq(c->tls_certificate, "/etc/weir/server.pem", "relative to the file");
+    cr_assert_str_eq(c->tls_private_key, "/k/server.key");
+    cr_assert_str_eq(c->chat_path, "/etc/weir/some.gguf");
+    cr_assert(c->chat_path_given && c->encoder_path_given);
+    cr_assert_eq(c->precision, PRECISION_EXACT);
+    const struct config_provider *p = &c->providers[0];
+    cr_assert_str_eq(p->base_url, "https://eu.api.openai.com/v1", "without its last slash");
+    cr_assert_str_eq(p->api_key, "secret-1");
+    cr_assert(p->usable);
+    cr_assert_str_eq(p->region, "eu");
+    cr_assert_eq(p->n_models, 2);
+    cr_assert_eq(p->connect_timeout_us, 2000000);
+    cr_assert_eq(p->first_byte_timeout_us, 500000);
+    cr_assert_eq(p->total_timeout_us, 120000000);
+    cr_assert_eq(c->providers[1].stall_timeout_us, 15000000, "the default");
+    cr_assert_eq(c->n_fallbacks, 1);
+    cr_assert_eq(c->fallbacks[0].providers[0], 1);
+    cr_assert_eq(c->n_escalate, 1);
+    cr_assert_str_eq(c->escalate[0].model, "gpt-4o");
+    cr_assert_eq(c->n_aliases, 2);
+    cr_assert(c->keys_required);
+    cr_assert_eq(c->durability, DURABILITY_PROCESS);
+    cr_assert_str_eq(c->prices_path, "/etc/weir/prices.yaml");
+    cr_assert_str_eq(c->policy_pack, "/etc/weir/packs/eu-only.yaml");
+    cr_assert_eq(c->max_regret, 0.25);
+    cr_assert_eq(c->log_level, LOG_WARN);
+    cr_assert_eq(c->limits.max_body_bytes, 16 << 20);
+    config_drop(c);
+}
+
+Test(config, escalation_defaults_to_each_providers_first_model_in_file_order)
+{
+    struct error err = {0};
+    const struct config *c = parse("providers:\n - {name: a, base_url: 'https://a/v1', models: [m1, m2]}\n - {name: b, base_url: 'https://b/v1', models: [m3]}\n", &err);
+    cr_assert_not_null(c, "%s", err.text);
+    cr_assert_eq(c->n_escalate, 2);
+    cr_assert_str_eq(c->escalate[0].model, "m1");
+    cr_assert_str_eq(c->escalate[1].model, "m3");
+    config_drop(c);
+}
+
+Test(config, an_error_names_file_line_column_and_what_was_meant)
+{
+    static const struct {
+        const char *yaml, *where, *text;
+    } cases[] = {
+        {"listne: x\n", "weir.yaml:1:1", "did you mean \"listen\""},
+        {"keys:\n  requird: true\n", "weir.yaml:2:3", "did you mean \"required\""},
+        {"keys: {required: maybe}\n", "weir.yaml:1:18", "must be true or false"},
+        {"ledger: {durability: never}\n", "weir.yaml:1:22", "must be one of power, process"},
+        {"keys: 3\n", "weir.yaml:1:7", "must be a mapping"},
+        {"keys: {required: true, required: false}\n", "weir.yaml:1:24", "twice"},
+        {"listen: ['https://0.0.0.0:8443']\n", "weir.yaml:1:10", "needs tls"},
+        {"listen: ['ftp://x']\n", "weir.yaml:1:10", "http or https"},
+        {"listen: ['http://x:99999']\n", "weir.yaml:1:10", "is not like"},
+        {"providers: [{name: a, base_url: 'http://example.com/v1'}]\n", "weir.yaml:1:13", "only to a loopback"},
+        {"providers: [{name: a, base_url: 'https://u:p@example.com/v1'}]\n", "weir.yaml:1:13", "base_url"},
+        {"providers: [{name: a}]\n", "weir.yaml:1:13", "\"base_url\" is missing"},
+        {"providers: [{name: a, base_url: 'https://x/', api_key: sk-1}]\n", "weir.yaml:1:47", "did you mean \"api_key_env\""},
+        {"providers: [{name: a, base_url: 'https://x/', timeouts: {connect: 5}}]\n", "weir.yaml:1:67", "a duration like"},
+        {"providers: [{name: a, base_url: 'https://x/'}, {name: a, base_url: 'https://y/'}]\n", "weir.yaml:1:48", "taken already"},
+        {"providers: [{name: azure, base_url: 'https://x/', models: [m]}]\nfallbacks: {m: [azur]}\n", "weir.yaml:2:17", "did you mean \"azure\""},
+        {"providers: [{name: p, base_url: 'https://x/', models: [gpt-4o-mini]}]\nescalate: [p/gpt-4o-mni]\n", "weir.yaml:2:12", "did you mean \"gpt-4o-mini\""},
+        {"aliases: {x: nothing}\n", "weir.yaml:1:14", "no provider lists"},
+        {"aliases: {auto: local}\n", "weir.yaml:1:11", "a meaning of its own"},
+        {"a: &x 1\nb: *x\n", "weir.yaml:1:4", "anchors"},
+        {"listen: [\n", "weir.yaml:2:1", ""},
+        {"- a\n- b\n", "weir.yaml:1:1", "must be a mapping"},
+        {"classifier: {max_regret: 2}\n", "weir.yaml:1:26", "0 to 1"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct error err = {0};
+        const struct config *c = parse(cases[i].yaml, &err);
+        cr_assert_null(c, "taken: %s", cases[i].yaml);
+        cr_assert_str_eq(err.where, cases[i].where, "%s gives %s (%s)", cases[i].yaml, err.where, err.text);
+        cr_assert_not_null(strstr(err.text, cases[i].text), "%s gives: %s", cases[i].yaml, err.text);
+    }
+}
+
+Test(config, a_key_that_is_not_there_makes_its_provider_unusable_with_a_warning)
+{
+    unsetenv("WEIR_TEST_NO_SUCH_KEY");
+    struct error err = {0};
+    const struct config *c = parse("providers: [{name: a, base_url: 'https://x/', api_key_env: WEIR_TEST_NO_SUCH_KEY, models: [m]}]\n", &err);
+    cr_assert_not_null(c, "%s", err.text);
+    cr_assert(!c->providers[0].usable);
+    cr_assert_eq(c->n_warnings, 1);
+    cr_assert_not_null(strstr(c->warnings[0], "WEIR_TEST_NO_SUCH_KEY"));
+    config_drop(c);
+    setenv("WEIR_TEST_NO_SUCH_KEY", "a\r\nX-Evil: 1", 1);
+    c = parse("providers: [{name: a, base_url: 'https://x/', api_key_env: WEIR_TEST_NO_SUCH_KEY, models: [m]}]\n", &err);
+    cr_assert(!c->providers[0].usable, "a key with a line break would end its header");
+    config_drop(c);
+}
+
+Test(config, a_reload_that_fails_keeps_the_old_snapshot_whole)
+{
+    char path[] = "/tmp/weir-config-XXXXXX";
+    int fd = mkstemp(path);
+    cr_assert(fd >= 0);
+    cr_assert_gt(write(fd, "log: {level: warn}\n", 19), 0);
+    struct config_store *store;
+    struct error err = {0};
+    cr_assert_eq(config_store_open(&store, path, &err), 0, "%s", err.text);
+    const struct config *before = config_store_hold(store);
+    FILE *file = fopen(path, "w");
+    fputs("log: {level: loud}\n", file);
+    fclose(file);
+    cr_assert_lt(config_store_reload(store, NULL, &err), 0);
+    const struct config *after = config_store_hold(store);
+    cr_assert_eq(before, after);
+    config_drop(after);
+    file = fopen(path, "w");
+    fputs("log: {level: error}\ndata_dir: elsewhere\n", file);
+    fclose(file);
+    bool restart = false;
+    cr_assert_eq(config_store_reload(store, &restart, &err), 0, "%s", err.text);
+    cr_assert(restart);
+    after = config_store_hold(store);
+    cr_assert_eq(after->log_level, LOG_ERROR);
+    cr_assert_eq(before->log_level, LOG_WARN, "who holds the old one still reads it");
+    config_drop(after);
+    config_drop(before);
+    config_store_close(store);
+    close(fd);
+    unlink(path);
+}

@@ -1,0 +1,226 @@
+/* decide(): closed on doubt, names kept, and replayable from its JSON. */
+#include "decide/decide.h"
+
+#include <criterion/criterion.h>
+#include <stdlib.h>
+
+static struct decide_inputs base(enum name_kind kind)
+{
+    struct decide_inputs in = {.kind = kind, .max_regret = 0.1, .effect = EFFECT_ALLOW, .local_permitted = true, .scored = true,
+                               .p_local = 0.5f, .p_remote = 0.9f, .gain = 0.4f, .local = LOCAL_READY, .n_targets = 2};
+    for (int i = 0; i < 2; i++) {
+        snprintf(in.targets[i].provider, sizeof in.targets[i].provider, "p%d", i);
+        snprintf(in.targets[i].model, sizeof in.targets[i].model, "m");
+        in.targets[i].permitted = in.targets[i].usable = in.targets[i].healthy = true;
+        in.targets[i].worst_nusd = 100;
+        in.targets[i].input_nusd = in.targets[i].output_nusd = 5;
+        in.targets[i].cached_input_nusd = MONEY_UNKNOWN;
+    }
+    return in;
+}
+
+static struct decision run(const struct decide_inputs *in)
+{
+    struct decision out;
+    decide(in, &out);
+    return out;
+}
+
+Test(decide, auto_leaves_only_when_the_gain_is_above_the_regret)
+{
+    struct decide_inputs in = base(NAME_AUTO);
+    cr_assert_str_eq(run(&in).route, "remote:p0/m");
+    cr_assert_str_eq(run(&in).reasons[0], "gain_above_max_regret");
+    in.gain = 0.1f - 0.001f;
+    cr_assert_str_eq(run(&in).route, "local");
+    in.session_remote = true;
+    cr_assert_str_eq(run(&in).route, "remote:p0/m", "half the regret once the conversation left");
+    in.scored = false;
+    cr_assert_str_eq(run(&in).route, "local", "no score closes the remote path");
+    cr_assert_str_eq(run(&in).reasons[0], "no_score");
+}
+
+Test(decide, every_doubt_strikes_a_target_out)
+{
+    struct decide_inputs in = base(NAME_AUTO);
+    in.targets[0].permitted = false;
+    cr_assert_str_eq(run(&in).route, "remote:p1/m");
+    in.targets[1].healthy = false;
+    cr_assert_str_eq(run(&in).route, "local");
+    in = base(NAME_AUTO);
+    in.budget_limited = true;
+    in.budget_nusd = 99;
+    cr_assert_str_eq(run(&in).route, "local");
+    cr_assert_str_eq(run(&in).reasons[0], "budget_exceeded");
+    in.budget_nusd = 100;
+    in.targets[0].worst_nusd = MONEY_UNKNOWN;
+    cr_assert_str_eq(run(&in).route, "remote:p1/m", "an unknown price is not free");
+    in = base(NAME_AUTO);
+    in.targets[0].usable = in.targets[1].usable = false;
+    in.local = LOCAL_MISSING;
+    cr_assert_eq(run(&in).status, 503);
+}
+
+Test(decide, policy_wins_over_everything)
+{
+    enum name_kind kinds[] = {NAME_AUTO, NAME_BARE, NAME_PINNED, NAME_LOCAL};
+    for (int k = 0; k < 4; k++) {
+        struct decide_inputs in = base(kinds[k]);
+        in.effect = EFFECT_REFUSE;
+        struct decision out = run(&in);
+        cr_assert(out.kind == ROUTE_REFUSE && out.status == 403 && out.n_targets == 0);
+        in.effect = EFFECT_LOCAL_ONLY;
+        out = run(&in);
+        cr_assert_eq(out.n_targets, 0);
+        if (kinds[k] == NAME_PINNED)
+            cr_assert(out.kind == ROUTE_REFUSE && out.status == 403, "a pinned name is never replaced");
+        else
+            cr_assert_str_eq(out.route, "local");
+        in.effect = EFFECT_REDACT;
+        cr_assert(run(&in).redact);
+    }
+}
+
+Test(decide, a_pinned_name_is_never_replaced)
+{
+    struct decide_inputs in = base(NAME_PINNED);
+    in.n_targets = 1;
+    cr_assert(!run(&in).local_last);
+    in.targets[0].healthy = false;
+    struct decision out = run(&in);
+    cr_assert(out.kind == ROUTE_REFUSE && out.status == 503);
+    in.kind = NAME_BARE;
+    cr_assert_str_eq(run(&in).route, "local");
+}
+
+Test(decide, a_local_name_that_cannot_is_refused_by_its_reason)
+{
+    static const struct {
+        enum local_state state;
+        int status;
+    } cases[] = {{LOCAL_MISSING, 503}, {LOCAL_TOO_LONG, 400}, {LOCAL_UNSUPPORTED, 400}, {LOCAL_OVERLOADED, 503}};
+    for (int i = 0; i < 4; i++) {
+        struct decide_inputs in = base(NAME_LOCAL);
+        in.local = cases[i].state;
+        cr_assert_eq(run(&in).status, cases[i].status);
+        in.kind = NAME_AUTO;
+        in.gain = 0;
+        cr_assert_eq(run(&in).kind, ROUTE_REMOTE, "auto leaves when the local model cannot");
+    }
+}
+
+static uint64_t state = 88172645463325252u;
+static uint64_t rnd(void)
+{
+    state ^= state << 13;
+    state ^= state >> 7;
+    return state ^= state << 17;
+}
+
+static float rnd_float(void)
+{
+    return (float)((double)(rnd() >> 11) / 9007199254740992.0 * 1.2 - 0.1);
+}
+
+Test(decide, recorded_inputs_replay_to_the_recorded_route_bit_for_bit)
+{
+    for (int i = 0; i < 3000; i++) {
+        struct decide_inputs in = base((enum name_kind)(rnd() % 4)), back;
+        in.max_regret = rnd_float();
+        in.effect = (enum effect)(rnd() % 4);
+        in.local_permitted = rnd() % 8 != 0;
+        in.scored = rnd() % 8 != 0;
+        in.p_local = rnd_float();
+        in.p_remote = rnd_float();
+        in.gain = i % 3 == 0 ? (float)in.max_regret : rnd_float(); /* On the edge, too. */
+        in.oos = rnd_float();
+        in.domain_p = rnd_float();
+        in.tier = (enum score_tier)(rnd() % 3);
+        in.local = (enum local_state)(rnd() % 5);
+        in.budget_limited = rnd() % 2;
+        in.budget_nusd = (int64_t)(rnd() % 200);
+        in.session_remote = rnd() % 2;
+        for (int t = 0; t < 2; t++) {
+            in.targets[t].permitted = rnd() % 4 != 0;
+            in.targets[t].usable = rnd() % 4 != 0;
+            in.targets[t].healthy = rnd() % 4 != 0;
+            in.targets[t].worst_nusd = rnd() % 5 == 0 ? MONEY_UNKNOWN : (int64_t)(rnd() % 300);
+        }
+        struct decision first = run(&in);
+        json_t *json = decide_inputs_json(&in);
+        struct buffer text;
+        buffer_init(&text, 1 << 20);
+        cr_assert_eq(json_write(json, &text), 0);
+        struct error err = {0};
+        json_t *read = json_parse(buffer_str(&text), &err);
+        cr_assert_eq(decide_inputs_parse(read, &back, &err), 0, "%s: %s", err.where, err.text);
+        struct decision second = run(&back);
+        cr_assert_str_eq(first.route, second.route);
+        cr_assert_eq(first.n_targets, second.n_targets);
+        cr_assert_eq(first.n_reasons, second.n_reasons);
+        for (int r = 0; r < first.n_reasons; r++)
+            cr_assert_str_eq(first.reasons[r], second.reasons[r]);
+        if (in.scored)
+            cr_assert_eq(memcmp(&in.gain, &back.gain, sizeof in.gain), 0, "the very same bits");
+        json_decref(json);
+        json_decref(read);
+        buffer_release(&text);
+    }
+}
+
+Test(decide, damaged_inputs_are_an_error_that_names_the_member)
+{
+    struct decide_inputs in = base(NAME_AUTO), back;
+    json_t *json = decide_inputs_json(&in);
+    json_object_set_new(json_object_get(json, "verdict"), "effect", json_string("perhaps"));
+    struct error err = {0};
+    cr_assert_lt(decide_inputs_parse(json, &back, &err), 0);
+    cr_assert_str_eq(err.where, "effect");
+    json_decref(json);
+    cr_assert_lt(decide_inputs_parse(NULL, &back, &err), 0);
+}
+
+static const struct config *config_of(const char *yaml)
+{
+    const struct config *config = NULL;
+    struct error err = {0};
+    cr_assert_eq(config_parse(&config, "t", "/", str_of(yaml), &err), 0, "%s: %s", err.where, err.text);
+    return config;
+}
+
+Test(names, lead_to_the_targets_the_design_says)
+{
+    const struct config *config = config_of("providers:\n"
+                                            " - {name: a, base_url: 'https://a/', models: [m, only-a, org/x]}\n"
+                                            " - {name: b, base_url: 'https://b/', models: [m]}\n"
+                                            " - {name: c, base_url: 'https://c/', models: [n]}\n"
+                                            "fallbacks: {m: [b, a]}\n"
+                                            "aliases: {gpt-4o: auto, old: remote/a/only-a, eager: 'auto:0'}\n");
+    static const struct {
+        const char *model;
+        int kind; /* -1: 404, -2: 400. */
+        int n;
+        const char *first;
+    } cases[] = {
+        {"auto", NAME_AUTO, 3, "a"},        {"auto:0.5", NAME_AUTO, 3, "a"},  {"auto:x", -2, 0, NULL},        {"auto:1.5", -2, 0, NULL},
+        {"auto:nan", -2, 0, NULL},          {"local", NAME_LOCAL, 0, NULL},   {"local/tiny", NAME_LOCAL, 0, NULL}, {"local/other", -1, 0, NULL},
+        {"remote/a/m", NAME_PINNED, 1, "a"}, {"remote/a/org/x", NAME_PINNED, 1, "a"}, {"remote/c/m", -1, 0, NULL}, {"remote/z/m", -1, 0, NULL},
+        {"remote/a", -1, 0, NULL},          {"m", NAME_BARE, 2, "b"},         {"only-a", NAME_BARE, 1, "a"},  {"n", NAME_BARE, 1, "c"},
+        {"nothing", -1, 0, NULL},           {"gpt-4o", NAME_AUTO, 3, "a"},    {"old", NAME_PINNED, 1, "a"},   {"tiny", NAME_LOCAL, 0, NULL},
+        {"", -1, 0, NULL},                  {"eager", NAME_AUTO, 3, "a"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct name name;
+        struct error err = {0};
+        int status = name_resolve(config, "tiny", str_of(cases[i].model), &name, &err);
+        int expected = cases[i].kind == -1 ? WEIR_E_NOT_FOUND : cases[i].kind == -2 ? WEIR_E_INVALID : 0;
+        cr_assert_eq(status, expected, "\"%s\": %d %s", cases[i].model, status, err.text);
+        if (status < 0)
+            continue;
+        cr_assert_eq((int)name.kind, cases[i].kind, "%s", cases[i].model);
+        cr_assert_eq(name.n_targets, cases[i].n, "%s", cases[i].model);
+        if (cases[i].first != NULL)
+            cr_assert_str_eq(config->providers[name.targets[0].provider].name, cases[i].first, "%s", cases[i].model);
+    }
+    config_drop(config);
+}

@@ -1,0 +1,331 @@
+/* The ledger: accepted rows are kept, waiters are told the truth, a crash leaves one outcome for each decision, and tampering
+ * is named. */
+#include "ledger/ledger.h"
+#include "ledger/verify.h"
+
+#include "fault_vfs.h"
+
+#include <criterion/criterion.h>
+#include <semaphore.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static char folder[64];
+static char path[96];
+
+static void setup(void)
+{
+    snprintf(folder, sizeof folder, "/tmp/weir-ledger-XXXXXX");
+    cr_assert_not_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/ledger.db", folder);
+    log_set_level(LOG_ERROR);
+}
+
+static void teardown(void)
+{
+    char command[160];
+    snprintf(command, sizeof command, "rm -rf %s", folder);
+    cr_assert_eq(system(command), 0);
+}
+
+static struct ledger *open_ledger(int max_waiting, const char *vfs)
+{
+    struct ledger *ledger;
+    struct error err = {0};
+    struct ledger_options options = {.path = path, .durability = DURABILITY_PROCESS, .max_waiting = max_waiting, .vfs = vfs};
+    cr_assert_eq(ledger_open(&ledger, &options, &err), 0, "%s: %s", err.where, err.text);
+    return ledger;
+}
+
+static struct ledger_decision decision(const char *id)
+{
+    return (struct ledger_decision){.decision_id = id, .time_ns = clock_wall_ns(), .endpoint = "/v1/chat/completions", .model = "auto", .route = "remote:p/m",
+                                    .reasons = "[]", .inputs = "{}", .prompt_tokens = LEDGER_NULL, .reserved_nusd = LEDGER_NULL};
+}
+
+static struct ledger_outcome outcome(const char *id)
+{
+    return (struct ledger_outcome){.decision_id = id, .time_ns = clock_wall_ns(), .key_id = "key_1", .route = "remote:p/m", .result = "ok", .status = 200,
+                                   .prompt_tokens = 10, .cached_tokens = 0, .completion_tokens = 5, .cost_nusd = 123, .counterfactual_nusd = LEDGER_NULL,
+                                   .first_token_us = 1, .total_us = 2};
+}
+
+/* Waits for callbacks through a port. */
+struct waiter {
+    sem_t wake;
+    int n, status;
+};
+
+static void on_notify(void *user)
+{
+    sem_post(&((struct waiter *)user)->wake);
+}
+
+static void on_done(void *user, int status)
+{
+    struct waiter *waiter = user;
+    waiter->n++;
+    waiter->status = status;
+}
+
+static void wait_for(struct ledger_port *port, struct waiter *waiter, int n)
+{
+    while (waiter->n < n) {
+        sem_wait(&waiter->wake);
+        ledger_port_poll(port);
+    }
+}
+
+static int64_t ask(const char *sql)
+{
+    sqlite3 *db;
+    sqlite3_stmt *statement;
+    cr_assert_eq(sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
+    cr_assert_eq(sqlite3_prepare_v2(db, sql, -1, &statement, NULL), SQLITE_OK, "%s", sqlite3_errmsg(db));
+    cr_assert_eq(sqlite3_step(statement), SQLITE_ROW);
+    int64_t value = sqlite3_column_int64(statement, 0);
+    sqlite3_finalize(statement);
+    sqlite3_close(db);
+    return value;
+}
+
+static int change(const char *sql)
+{
+    sqlite3 *db;
+    cr_assert_eq(sqlite3_open(path, &db), SQLITE_OK);
+    int code = sqlite3_exec(db, sql, NULL, NULL, NULL);
+    sqlite3_close(db);
+    return code;
+}
+
+TestSuite(ledger, .init = setup, .fini = teardown);
+
+Test(ledger, a_row_is_in_the_file_when_its_waiter_is_told)
+{
+    struct ledger *ledger = open_ledger(0, NULL);
+    struct waiter waiter = {.n = 0};
+    sem_init(&waiter.wake, 0, 0);
+    struct ledger_port *port = ledger_port_open(ledger, on_notify, &waiter);
+    for (int i = 1; i <= 250; i++) {
+        char id[37];
+        cr_assert_eq(uuid_v7(id), 0);
+        struct ledger_decision d = decision(id);
+        cr_assert_eq(ledger_append_decision(ledger, &d, port, on_done, &waiter), 0);
+        if (i % 50 == 0) {
+            wait_for(port, &waiter, i);
+            cr_assert_eq(waiter.status, 0);
+            cr_assert_eq(ask("SELECT count(*) FROM decision"), i);
+        }
+        struct ledger_attempt a = {.decision_id = id, .time_ns = 1, .provider = "p", .provider_model = "m", .result = "ok", .status = 200, .cost_nusd = 123};
+        struct ledger_outcome o = outcome(id);
+        cr_assert_eq(ledger_append_attempt(ledger, &a), 0);
+        cr_assert_eq(ledger_append_outcome(ledger, &o), 0);
+    }
+    ledger_port_close(port);
+    ledger_close(ledger);
+    cr_assert_eq(ask("SELECT count(*) FROM request WHERE result = 'ok' AND attempts = 1"), 250);
+    cr_assert_eq(ask("SELECT cost_nusd FROM key_usage WHERE key_id = 'key_1'"), 250 * 123);
+    struct verify_report report;
+    struct error err = {0};
+    cr_assert_eq(ledger_verify(path, &report, &err), 0, "%s", err.text);
+    cr_assert_eq(report.n_rows, 750);
+    cr_assert_eq(report.verified_size, 750u, "the last head covers everything");
+}
+
+Test(ledger, a_second_process_is_kept_out)
+{
+    struct ledger *ledger = open_ledger(0, NULL), *second;
+    struct error err = {0};
+    struct ledger_options options = {.path = path};
+    cr_assert_eq(ledger_open(&second, &options, &err), WEIR_E_STATE);
+    cr_assert_not_null(strstr(err.text, "another Weir process"));
+    ledger_close(ledger);
+}
+
+static void append_pair(struct ledger *ledger, const char *id, bool with_outcome)
+{
+    struct ledger_decision d = decision(id);
+    struct ledger_outcome o = outcome(id);
+    cr_assert_eq(ledger_append_decision(ledger, &d, NULL, NULL, NULL), 0);
+    if (with_outcome)
+        cr_assert_eq(ledger_append_outcome(ledger, &o), 0);
+}
+
+Test(ledger, a_killed_process_leaves_one_outcome_for_each_decision)
+{
+    pid_t child = fork();
+    cr_assert_geq(child, 0);
+    if (child == 0) {
+        struct ledger *ledger;
+        struct ledger_options options = {.path = path, .durability = DURABILITY_PROCESS};
+        struct waiter waiter = {.n = 0};
+        sem_init(&waiter.wake, 0, 0);
+        if (ledger_open(&ledger, &options, NULL) != 0)
+            _exit(1);
+        struct ledger_port *port = ledger_port_open(ledger, on_notify, &waiter);
+        append_pair(ledger, "finished", true);
+        append_pair(ledger, "open-1", false);
+        struct ledger_decision d = decision("open-2");
+        if (ledger_append_decision(ledger, &d, port, on_done, &waiter) != 0)
+            _exit(1);
+        wait_for(port, &waiter, 1);
+        kill(getpid(), SIGKILL);
+    }
+    int state;
+    cr_assert_eq(waitpid(child, &state, 0), child);
+    cr_assert(WIFSIGNALED(state));
+    for (int start = 0; start < 2; start++)
+        ledger_close(open_ledger(0, NULL)); /* The second start finds nothing more to mend. */
+    cr_assert_eq(ask("SELECT count(*) FROM decision"), 3);
+    cr_assert_eq(ask("SELECT count(*) FROM outcome"), 3);
+    cr_assert_eq(ask("SELECT count(*) FROM outcome WHERE result = 'interrupted' AND cost_nusd IS NULL AND decision_id LIKE 'open-%'"), 2);
+    struct verify_report report;
+    struct error err = {0};
+    cr_assert_eq(ledger_verify(path, &report, &err), 0, "%s", err.text);
+}
+
+static void faults_come_and_go(int write_code, int sync_code, int expected)
+{
+    fault_vfs_register();
+    struct ledger *ledger;
+    struct error err = {0};
+    struct ledger_options options = {.path = path, .durability = sync_code != 0 ? DURABILITY_POWER : DURABILITY_PROCESS, .max_waiting = 4, .vfs = "fault"};
+    cr_assert_eq(ledger_open(&ledger, &options, &err), 0, "%s", err.text);
+    struct waiter waiter = {.n = 0};
+    sem_init(&waiter.wake, 0, 0);
+    struct ledger_port *port = ledger_port_open(ledger, on_notify, &waiter);
+    atomic_store(&fault_write, write_code);
+    atomic_store(&fault_sync, sync_code);
+    const char *ids[] = {"a", "b", "c", "d"};
+    for (int i = 0; i < 4; i++) {
+        struct ledger_decision d = decision(ids[i]);
+        cr_assert_eq(ledger_append_decision(ledger, &d, port, on_done, &waiter), 0);
+        wait_for(port, &waiter, i + 1);
+        cr_assert_eq(waiter.status, expected, "told %d", waiter.status);
+    }
+    struct ledger_decision more = decision("e");
+    cr_assert_eq(ledger_append_decision(ledger, &more, port, on_done, &waiter), WEIR_E_FULL, "the queue is bounded");
+    struct ledger_outcome o = outcome("a");
+    cr_assert_eq(ledger_append_outcome(ledger, &o), 0, "the outcome of an accepted decision finds room");
+    struct ledger_stats stats;
+    ledger_stats(ledger, &stats);
+    cr_assert_eq(stats.status, expected);
+    cr_assert_eq(stats.waiting, 5);
+    atomic_store(&fault_write, 0);
+    atomic_store(&fault_sync, 0);
+    ledger_port_close(port);
+    ledger_close(ledger);
+    cr_assert_eq(ask("SELECT count(*) FROM decision"), 4, "accepted rows were kept");
+    cr_assert_eq(ask("SELECT count(*) FROM outcome"), 1);
+    struct verify_report report;
+    cr_assert_eq(ledger_verify(path, &report, &err), 0, "%s", err.text);
+}
+
+Test(ledger, a_full_disk_closes_the_remote_path_and_loses_no_accepted_row)
+{
+    faults_come_and_go(SQLITE_FULL, 0, WEIR_E_FULL);
+}
+
+Test(ledger, a_failing_device_closes_the_remote_path_and_loses_no_accepted_row)
+{
+    faults_come_and_go(SQLITE_IOERR_WRITE, 0, WEIR_E_IO);
+}
+
+Test(ledger, a_failing_sync_is_not_durable)
+{
+    faults_come_and_go(0, SQLITE_IOERR_FSYNC, WEIR_E_IO);
+}
+
+Test(ledger, a_locked_database_is_told_and_overcome)
+{
+    struct ledger *ledger = open_ledger(0, NULL);
+    struct waiter waiter = {.n = 0};
+    sem_init(&waiter.wake, 0, 0);
+    struct ledger_port *port = ledger_port_open(ledger, on_notify, &waiter);
+    sqlite3 *other;
+    cr_assert_eq(sqlite3_open(path, &other), SQLITE_OK);
+    cr_assert_eq(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    struct ledger_decision d = decision("a");
+    cr_assert_eq(ledger_append_decision(ledger, &d, port, on_done, &waiter), 0);
+    wait_for(port, &waiter, 1);
+    cr_assert_eq(waiter.status, WEIR_E_STATE);
+    cr_assert_eq(sqlite3_exec(other, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(other);
+    ledger_port_close(port);
+    ledger_close(ledger);
+    cr_assert_eq(ask("SELECT count(*) FROM decision"), 1);
+}
+
+Test(ledger, a_row_that_breaks_a_rule_stops_no_other)
+{
+    struct ledger *ledger = open_ledger(0, NULL);
+    struct waiter waiter = {.n = 0};
+    sem_init(&waiter.wake, 0, 0);
+    struct ledger_port *port = ledger_port_open(ledger, on_notify, &waiter);
+    struct ledger_decision d = decision("same");
+    cr_assert_eq(ledger_append_decision(ledger, &d, port, on_done, &waiter), 0);
+    wait_for(port, &waiter, 1);
+    log_set_level(LOG_ERROR + 1);
+    cr_assert_eq(ledger_append_decision(ledger, &d, port, on_done, &waiter), 0);
+    wait_for(port, &waiter, 2);
+    cr_assert_eq(waiter.status, WEIR_E_INVALID, "a second row with the same id is refused");
+    d.decision_id = "other";
+    cr_assert_eq(ledger_append_decision(ledger, &d, port, on_done, &waiter), 0);
+    wait_for(port, &waiter, 3);
+    cr_assert_eq(waiter.status, 0);
+    ledger_port_close(port);
+    ledger_close(ledger);
+    struct verify_report report;
+    struct error err = {0};
+    cr_assert_eq(ledger_verify(path, &report, &err), 0, "%s", err.text);
+    cr_assert_eq(report.n_rows, 2);
+}
+
+Test(ledger, tampering_is_named)
+{
+    static const struct {
+        const char *sql, *says;
+    } cases[] = {
+        {"UPDATE decision SET route = 'local' WHERE leaf_index = 4", "row 4, in decision, was changed"},
+        {"UPDATE outcome SET cost_nusd = 0 WHERE leaf_index = 5", "row 5, in outcome, was changed"},
+        {"DELETE FROM outcome WHERE leaf_index = 5", "row 5 is missing"},
+        {"DELETE FROM outcome WHERE leaf_index = (SELECT max(leaf_index) FROM outcome)", "dropped at the end"},
+        {"UPDATE decision SET leaf_hash = zeroblob(32) WHERE leaf_index = 2", "row 2, in decision, was changed"},
+        {"UPDATE decision SET leaf_index = 1000 WHERE leaf_index = 2", "row 2 is missing"},
+        {"UPDATE checkpoint SET root_hash = zeroblob(32) WHERE tree_size > 0", "do not give the root"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct ledger *ledger = open_ledger(0, NULL);
+        char id[16];
+        for (int k = 0; k < 10; k++) {
+            snprintf(id, sizeof id, "d%d", k);
+            append_pair(ledger, id, true);
+        }
+        ledger_close(ledger);
+        struct verify_report report;
+        struct error err = {0};
+        cr_assert_eq(ledger_verify(path, &report, &err), 0, "%s", err.text);
+        cr_assert_eq(change(cases[i].sql), SQLITE_OK, "%s", cases[i].sql);
+        cr_assert_eq(ledger_verify(path, &report, &err), WEIR_E_INVALID, "%s went unseen", cases[i].sql);
+        cr_assert_not_null(strstr(err.text, cases[i].says), "%s: %s", cases[i].sql, err.text);
+        teardown();
+        setup();
+    }
+}
+
+Test(ledger, a_file_of_a_newer_weir_or_none_at_all_is_refused)
+{
+    ledger_close(open_ledger(0, NULL));
+    cr_assert_eq(change("PRAGMA user_version = 99"), SQLITE_OK);
+    struct ledger *ledger;
+    struct error err = {0};
+    struct ledger_options options = {.path = path};
+    cr_assert_eq(ledger_open(&ledger, &options, &err), WEIR_E_UNSUPPORTED);
+    FILE *file = fopen(path, "w");
+    for (int i = 0; i < 1000; i++)
+        fputs("this is not a database, whatever its name says\n", file);
+    fclose(file);
+    cr_assert_lt(ledger_open(&ledger, &options, &err), 0);
+    cr_assert_str_eq(err.where, path);
+}
