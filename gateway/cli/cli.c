@@ -7,6 +7,7 @@
 /* Each verb is declared here and listed once below. */
 #define VERBS(X) \
     X(bench) \
+    X(check) \
     X(keys) \
     X(ledger) \
     X(pull) \

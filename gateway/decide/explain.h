@@ -1,0 +1,24 @@
+/* A decision without a daemon: the same steps over a request's body, for `weir route` and for tests. Nothing is sent, written
+ * or reserved. */
+#ifndef WEIR_DECIDE_EXPLAIN_H
+#define WEIR_DECIDE_EXPLAIN_H
+
+#include "decide/decide.h"
+
+/* What a decision needs, opened from a configuration. Zero it first. */
+struct explainer {
+    const struct config *config;
+    struct pack *pack;
+    const struct prices *prices;
+    struct model *chat;    /* Its vocabulary only. NULL: not pulled. */
+    struct model *encoder; /* NULL: not pulled. */
+    struct head *head;
+    struct scorer *scorer; /* NULL: no head. */
+};
+
+int explainer_open(struct explainer *explainer, const char *config_path, struct error *err) WEIR_CHECKED;
+void explainer_close(struct explainer *explainer);
+/* A chat request to its decision with every input, as the ledger would hold it. err.where names the field. New reference. */
+int explainer_run(struct explainer *explainer, str body, json_t **out, struct error *err) WEIR_CHECKED;
+
+#endif
