@@ -104,9 +104,9 @@ static int parse_with_path(const struct config **out, const char *path, const ch
     hex_encode(digest, sizeof digest, owner->config.sha256);
     if (path != NULL)
         owner->config.path = keep(owner, path);
-    struct yaml_tree tree;
+    struct yaml_doc tree;
     const char *folder = base_dir != NULL ? keep(owner, base_dir) : NULL;
-    int status = yaml_tree_parse(&tree, name, folder, yaml, &owner->arena, err);
+    int status = yaml_doc_parse(&tree, name, folder, yaml, &owner->arena, err);
     if (status == 0) {
         owner->tree = &tree;
         status = config_defaults(owner, err);
@@ -115,7 +115,7 @@ static int parse_with_path(const struct config **out, const char *path, const ch
         if (status == 0)
             status = config_check(owner, err);
         owner->tree = NULL;
-        yaml_tree_release(&tree);
+        yaml_doc_release(&tree);
     }
     if (status < 0) {
         owner_free(owner);

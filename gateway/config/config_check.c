@@ -65,12 +65,12 @@ static int check_listener(struct config_owner *owner, yaml_node_t *node, const c
     str scheme, host, rest;
     int64_t port;
     if (!split_url(str_of(url), &scheme, &host, &port, &rest) || (rest.n > 0 && !str_equal(rest, STR("/"))))
-        return yaml_tree_fail(owner->tree, node, err, "listen: \"%.80s\" is not like http://127.0.0.1:8080 or https://0.0.0.0:8443", url);
+        return yaml_doc_fail(owner->tree, node, err, "listen: \"%.80s\" is not like http://127.0.0.1:8080 or https://0.0.0.0:8443", url);
     bool tls = str_equal(scheme, STR("https"));
     if (!tls && !str_equal(scheme, STR("http")))
-        return yaml_tree_fail(owner->tree, node, err, "listen: the scheme of \"%.80s\" must be http or https", url);
+        return yaml_doc_fail(owner->tree, node, err, "listen: the scheme of \"%.80s\" must be http or https", url);
     if (tls && config->tls_certificate == NULL)
-        return yaml_tree_fail(owner->tree, node, err, "listen: \"%.80s\" needs tls: {certificate: …, private_key: …}", url);
+        return yaml_doc_fail(owner->tree, node, err, "listen: \"%.80s\" needs tls: {certificate: …, private_key: …}", url);
     struct config_listener *listener = &config->listeners[config->n_listeners++];
     *listener = (struct config_listener){.url = url, .host = arena_strdup(&owner->arena, host), .tls = tls,
                                          .port = port >= 0 ? (int)port : tls ? 443 : 80, .loopback = host_is_loopback(host)};
@@ -87,12 +87,12 @@ static int check_listeners(struct config_owner *owner, struct error *err)
         return check_listener(owner, NULL, "http://127.0.0.1:8080", err);
     const char **urls;
     int n;
-    int status = yaml_tree_texts(owner->tree, owner->listen, CONFIG_MAX_LISTENERS, &urls, &n, err);
+    int status = yaml_doc_texts(owner->tree, owner->listen, CONFIG_MAX_LISTENERS, &urls, &n, err);
     if (status == 0 && n == 0)
-        return yaml_tree_fail(owner->tree, owner->listen, err, "listen: names no address");
+        return yaml_doc_fail(owner->tree, owner->listen, err, "listen: names no address");
     for (int i = 0; i < n && status == 0; i++) {
         yaml_node_t *node = owner->listen->type == YAML_SEQUENCE_NODE
-                                ? yaml_tree_node(owner->tree, owner->listen->data.sequence.items.start[i])
+                                ? yaml_doc_node(owner->tree, owner->listen->data.sequence.items.start[i])
                                 : owner->listen;
         status = check_listener(owner, node, urls[i], err);
     }
@@ -147,24 +147,24 @@ static int check_provider(struct config_owner *owner, int index, struct error *e
     yaml_node_t *node = owner->provider_nodes[index];
     for (const char *c = provider->name; *c != '\0'; c++)
         if ((unsigned char)*c <= ' ' || *c == '/' || *c == ':' || (unsigned char)*c >= 0x7f)
-            return yaml_tree_fail(owner->tree, node, err, "providers[%d]: the name \"%.60s\" must be plain characters without /, : or blanks", index, provider->name);
+            return yaml_doc_fail(owner->tree, node, err, "providers[%d]: the name \"%.60s\" must be plain characters without /, : or blanks", index, provider->name);
     if (strlen(provider->name) > 60)
-        return yaml_tree_fail(owner->tree, node, err, "providers[%d]: the name is longer than 60 characters", index);
+        return yaml_doc_fail(owner->tree, node, err, "providers[%d]: the name is longer than 60 characters", index);
     for (int i = 0; i < index; i++)
         if (strcmp(provider->name, owner->config.providers[i].name) == 0)
-            return yaml_tree_fail(owner->tree, node, err, "providers[%d]: the name \"%s\" is taken already", index, provider->name);
+            return yaml_doc_fail(owner->tree, node, err, "providers[%d]: the name \"%s\" is taken already", index, provider->name);
     for (int i = 0; i < provider->n_models; i++)
         if (strlen(provider->models[i]) > 150)
-            return yaml_tree_fail(owner->tree, node, err, "provider %s: models[%d] is longer than 150 characters", provider->name, i);
+            return yaml_doc_fail(owner->tree, node, err, "provider %s: models[%d] is longer than 150 characters", provider->name, i);
     str scheme, host, rest;
     int64_t port;
     if (!split_url(str_of(provider->base_url), &scheme, &host, &port, &rest) || str_find(rest, STR("?")) >= 0 || str_find(rest, STR("#")) >= 0)
-        return yaml_tree_fail(owner->tree, node, err, "provider %s: base_url is not like https://api.example.com/v1", provider->name);
+        return yaml_doc_fail(owner->tree, node, err, "provider %s: base_url is not like https://api.example.com/v1", provider->name);
     bool plain = str_equal(scheme, STR("http"));
     if (!plain && !str_equal(scheme, STR("https")))
-        return yaml_tree_fail(owner->tree, node, err, "provider %s: base_url must begin with https://", provider->name);
+        return yaml_doc_fail(owner->tree, node, err, "provider %s: base_url must begin with https://", provider->name);
     if (plain && !host_is_loopback(host))
-        return yaml_tree_fail(owner->tree, node, err, "provider %s: base_url may be http:// only to a loopback address; use https://", provider->name);
+        return yaml_doc_fail(owner->tree, node, err, "provider %s: base_url may be http:// only to a loopback address; use https://", provider->name);
     str base = str_of(provider->base_url);
     while (base.n > 0 && base.data[base.n - 1] == '/')
         base.n--;
@@ -172,7 +172,7 @@ static int check_provider(struct config_owner *owner, int index, struct error *e
     if (provider->base_url == NULL)
         return error_set(err, WEIR_E_MEMORY, "providers", "out of memory");
     if (provider->ca_file != NULL && !file_exists(provider->ca_file))
-        return yaml_tree_fail(owner->tree, node, err, "provider %s: ca_file %s does not exist", provider->name, provider->ca_file);
+        return yaml_doc_fail(owner->tree, node, err, "provider %s: ca_file %s does not exist", provider->name, provider->ca_file);
     read_secret(owner, provider);
     if (provider->n_models == 0)
         config_warn(owner, "provider %s lists no models, so no name leads to it", provider->name);
@@ -188,10 +188,10 @@ static int unknown_provider(struct config_owner *owner, yaml_node_t *node, str n
     str_copy(text, sizeof text, name);
     for (int i = 0; i < owner->config.n_providers; i++)
         names[i] = owner->config.providers[i].name;
-    const char *nearest = nearest_word(text, names, (size_t)owner->config.n_providers);
+    const char *nearest = nearest_known(text, names, (size_t)owner->config.n_providers);
     if (nearest != NULL)
-        return yaml_tree_fail(owner->tree, node, err, "there is no provider \"%s\"; did you mean \"%s\"?", text, nearest);
-    return yaml_tree_fail(owner->tree, node, err, "there is no provider \"%s\"", text);
+        return yaml_doc_fail(owner->tree, node, err, "there is no provider \"%s\"; did you mean \"%s\"?", text, nearest);
+    return yaml_doc_fail(owner->tree, node, err, "there is no provider \"%s\"", text);
 }
 
 /* "provider/model", both of which must exist. */
@@ -199,7 +199,7 @@ static int parse_target(struct config_owner *owner, yaml_node_t *node, const cha
 {
     const char *slash = strchr(text, '/');
     if (slash == NULL || slash == text || slash[1] == '\0')
-        return yaml_tree_fail(owner->tree, node, err, "\"%.100s\" is not like provider/model", text);
+        return yaml_doc_fail(owner->tree, node, err, "\"%.100s\" is not like provider/model", text);
     str name = {text, (size_t)(slash - text)};
     out->provider = config_provider_find(&owner->config, name);
     if (out->provider < 0)
@@ -210,8 +210,8 @@ static int parse_target(struct config_owner *owner, yaml_node_t *node, const cha
             out->model = provider->models[i];
             return 0;
         }
-    const char *nearest = nearest_word(slash + 1, provider->models, (size_t)provider->n_models);
-    return yaml_tree_fail(owner->tree, node, err, "provider %s does not list the model \"%.100s\"%s%s%s", provider->name, slash + 1,
+    const char *nearest = nearest_known(slash + 1, provider->models, (size_t)provider->n_models);
+    return yaml_doc_fail(owner->tree, node, err, "provider %s does not list the model \"%.100s\"%s%s%s", provider->name, slash + 1,
                           nearest != NULL ? "; did you mean \"" : "", nearest != NULL ? nearest : "", nearest != NULL ? "\"?" : "");
 }
 
@@ -221,7 +221,7 @@ static int check_escalate(struct config_owner *owner, struct error *err)
     const char **texts = NULL;
     int n = 0;
     if (owner->escalate != NULL) {
-        int status = yaml_tree_texts(owner->tree, owner->escalate, CONFIG_MAX_PROVIDERS, &texts, &n, err);
+        int status = yaml_doc_texts(owner->tree, owner->escalate, CONFIG_MAX_PROVIDERS, &texts, &n, err);
         if (status < 0)
             return status;
     }
@@ -231,7 +231,7 @@ static int check_escalate(struct config_owner *owner, struct error *err)
     config->escalate = targets;
     for (int i = 0; i < n; i++) {
         yaml_node_t *node = owner->escalate->type == YAML_SEQUENCE_NODE
-                                ? yaml_tree_node(owner->tree, owner->escalate->data.sequence.items.start[i])
+                                ? yaml_doc_node(owner->tree, owner->escalate->data.sequence.items.start[i])
                                 : owner->escalate;
         int status = parse_target(owner, node, texts[i], &targets[config->n_escalate++], err);
         if (status < 0)
@@ -255,24 +255,24 @@ static int check_fallbacks(struct config_owner *owner, struct error *err)
     if (node == NULL)
         return 0;
     if (node->type != YAML_MAPPING_NODE || mapping_size(node) > CONFIG_MAX_NAMES)
-        return yaml_tree_fail(owner->tree, node, err, "fallbacks: must be a mapping of at most %d models to lists of providers", CONFIG_MAX_NAMES);
+        return yaml_doc_fail(owner->tree, node, err, "fallbacks: must be a mapping of at most %d models to lists of providers", CONFIG_MAX_NAMES);
     struct config_fallback *rows = arena_array(&owner->arena, mapping_size(node), sizeof *rows);
     if (rows == NULL)
         return error_set(err, WEIR_E_MEMORY, "fallbacks", "out of memory");
     owner->config.fallbacks = rows;
     for (yaml_node_pair_t *pair = node->data.mapping.pairs.start; pair < node->data.mapping.pairs.top; pair++) {
         struct config_fallback *row = &rows[owner->config.n_fallbacks++];
-        yaml_node_t *key = yaml_tree_node(owner->tree, pair->key), *value = yaml_tree_node(owner->tree, pair->value);
+        yaml_node_t *key = yaml_doc_node(owner->tree, pair->key), *value = yaml_doc_node(owner->tree, pair->value);
         const char **names;
-        int n, status = yaml_tree_text(owner->tree, key, &row->model, err);
-        if (status < 0 || (status = yaml_tree_texts(owner->tree, value, CONFIG_MAX_PROVIDERS, &names, &n, err)) < 0)
+        int n, status = yaml_doc_text(owner->tree, key, &row->model, err);
+        if (status < 0 || (status = yaml_doc_texts(owner->tree, value, CONFIG_MAX_PROVIDERS, &names, &n, err)) < 0)
             return status;
         for (struct config_fallback *other = rows; other < row; other++)
             if (strcmp(other->model, row->model) == 0)
-                return yaml_tree_fail(owner->tree, key, err, "fallbacks: \"%.100s\" stands here twice", row->model);
+                return yaml_doc_fail(owner->tree, key, err, "fallbacks: \"%.100s\" stands here twice", row->model);
         for (int i = 0; i < n; i++) {
             int provider = config_provider_find(&owner->config, str_of(names[i]));
-            yaml_node_t *item = value->type == YAML_SEQUENCE_NODE ? yaml_tree_node(owner->tree, value->data.sequence.items.start[i]) : value;
+            yaml_node_t *item = value->type == YAML_SEQUENCE_NODE ? yaml_doc_node(owner->tree, value->data.sequence.items.start[i]) : value;
             if (provider < 0)
                 return unknown_provider(owner, item, str_of(names[i]), err);
             if (!config_provider_has_model(&owner->config.providers[provider], str_of(row->model)))
@@ -304,16 +304,16 @@ static int check_alias(struct config_owner *owner, yaml_node_t *key, yaml_node_t
 {
     str target = str_of(alias->target);
     if (name_is_reserved(str_of(alias->name)))
-        return yaml_tree_fail(owner->tree, key, err, "aliases: \"%.100s\" has a meaning of its own", alias->name);
+        return yaml_doc_fail(owner->tree, key, err, "aliases: \"%.100s\" has a meaning of its own", alias->name);
     if (str_starts(target, STR("remote/"))) {
         struct config_target unused;
         return parse_target(owner, value, alias->target + 7, &unused, err);
     }
     double regret;
     if (str_starts(target, STR("auto:")) && (parse_f64((str){target.data + 5, target.n - 5}, &regret) < 0 || !(regret >= 0 && regret <= 1)))
-        return yaml_tree_fail(owner->tree, value, err, "aliases: \"%.100s\": the largest regret must be a number from 0 to 1", alias->target);
+        return yaml_doc_fail(owner->tree, value, err, "aliases: \"%.100s\": the largest regret must be a number from 0 to 1", alias->target);
     if (!name_is_reserved(target) && !model_is_known(&owner->config, target))
-        return yaml_tree_fail(owner->tree, value, err, "aliases: no provider lists the model \"%.100s\"", alias->target);
+        return yaml_doc_fail(owner->tree, value, err, "aliases: no provider lists the model \"%.100s\"", alias->target);
     return 0;
 }
 
@@ -323,22 +323,22 @@ static int check_aliases(struct config_owner *owner, struct error *err)
     if (node == NULL)
         return 0;
     if (node->type != YAML_MAPPING_NODE || mapping_size(node) > CONFIG_MAX_NAMES)
-        return yaml_tree_fail(owner->tree, node, err, "aliases: must be a mapping of at most %d names", CONFIG_MAX_NAMES);
+        return yaml_doc_fail(owner->tree, node, err, "aliases: must be a mapping of at most %d names", CONFIG_MAX_NAMES);
     struct config_alias *rows = arena_array(&owner->arena, mapping_size(node), sizeof *rows);
     if (rows == NULL)
         return error_set(err, WEIR_E_MEMORY, "aliases", "out of memory");
     owner->config.aliases = rows;
     for (yaml_node_pair_t *pair = node->data.mapping.pairs.start; pair < node->data.mapping.pairs.top; pair++) {
         struct config_alias *row = &rows[owner->config.n_aliases++];
-        yaml_node_t *key = yaml_tree_node(owner->tree, pair->key), *value = yaml_tree_node(owner->tree, pair->value);
-        int status = yaml_tree_text(owner->tree, key, &row->name, err);
+        yaml_node_t *key = yaml_doc_node(owner->tree, pair->key), *value = yaml_doc_node(owner->tree, pair->value);
+        int status = yaml_doc_text(owner->tree, key, &row->name, err);
         if (status == 0)
-            status = yaml_tree_text(owner->tree, value, &row->target, err);
+            status = yaml_doc_text(owner->tree, value, &row->target, err);
         if (status == 0)
             status = check_alias(owner, key, value, row, err);
         for (struct config_alias *other = rows; other < row && status == 0; other++)
             if (strcmp(other->name, row->name) == 0)
-                status = yaml_tree_fail(owner->tree, key, err, "aliases: \"%.100s\" stands here twice", row->name);
+                status = yaml_doc_fail(owner->tree, key, err, "aliases: \"%.100s\" stands here twice", row->name);
         if (status < 0)
             return status;
     }

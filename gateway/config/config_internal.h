@@ -3,7 +3,7 @@
 #define WEIR_CONFIG_CONFIG_INTERNAL_H
 
 #include "config/config.h"
-#include "config/yaml_tree.h"
+#include "config/yaml_doc.h"
 
 #include <stdatomic.h>
 
@@ -12,7 +12,7 @@ struct config_owner {
     atomic_int refs;
     struct arena arena;
     /* As read, before the cross-checks; nodes stay valid while the tree is. */
-    struct yaml_tree *tree;
+    struct yaml_doc *tree;
     yaml_node_t *listen, *fallbacks, *escalate, *aliases, *provider_nodes[CONFIG_MAX_PROVIDERS];
 };
 

@@ -18,25 +18,25 @@ static struct config_owner *owner_at(void *target)
     return target; /* The table gives these fields offset 0, and config is the owner's first member. */
 }
 
-static int keep_listen(struct yaml_tree *tree, yaml_node_t *node, void *target, struct error *err)
+static int keep_listen(struct yaml_doc *tree, yaml_node_t *node, void *target, struct error *err)
 {
     owner_at(target)->listen = node;
     return 0;
 }
 
-static int keep_fallbacks(struct yaml_tree *tree, yaml_node_t *node, void *target, struct error *err)
+static int keep_fallbacks(struct yaml_doc *tree, yaml_node_t *node, void *target, struct error *err)
 {
     owner_at(target)->fallbacks = node;
     return 0;
 }
 
-static int keep_escalate(struct yaml_tree *tree, yaml_node_t *node, void *target, struct error *err)
+static int keep_escalate(struct yaml_doc *tree, yaml_node_t *node, void *target, struct error *err)
 {
     owner_at(target)->escalate = node;
     return 0;
 }
 
-static int keep_aliases(struct yaml_tree *tree, yaml_node_t *node, void *target, struct error *err)
+static int keep_aliases(struct yaml_doc *tree, yaml_node_t *node, void *target, struct error *err)
 {
     owner_at(target)->aliases = node;
     return 0;
@@ -44,25 +44,25 @@ static int keep_aliases(struct yaml_tree *tree, yaml_node_t *node, void *target,
 
 static const struct yaml_field model_fields[] = {{"path", YAML_PATH, 0, .required = true}, {NULL}};
 
-static int read_chat(struct yaml_tree *tree, yaml_node_t *node, void *target, struct error *err)
+static int read_chat(struct yaml_doc *tree, yaml_node_t *node, void *target, struct error *err)
 {
     struct config *config = target;
     config->chat_path_given = true;
-    return yaml_tree_read(tree, node, model_fields, &config->chat_path, "models.chat", err);
+    return yaml_doc_read(tree, node, model_fields, &config->chat_path, "models.chat", err);
 }
 
-static int read_encoder(struct yaml_tree *tree, yaml_node_t *node, void *target, struct error *err)
+static int read_encoder(struct yaml_doc *tree, yaml_node_t *node, void *target, struct error *err)
 {
     struct config *config = target;
     config->encoder_path_given = true;
-    return yaml_tree_read(tree, node, model_fields, &config->encoder_path, "models.encoder", err);
+    return yaml_doc_read(tree, node, model_fields, &config->encoder_path, "models.encoder", err);
 }
 
-static int read_provider_models(struct yaml_tree *tree, yaml_node_t *node, void *target, struct error *err)
+static int read_provider_models(struct yaml_doc *tree, yaml_node_t *node, void *target, struct error *err)
 {
     struct config_provider *provider = target;
     const char **models;
-    int status = yaml_tree_texts(tree, node, CONFIG_MAX_MODELS, &models, &provider->n_models, err);
+    int status = yaml_doc_texts(tree, node, CONFIG_MAX_MODELS, &models, &provider->n_models, err);
     if (status == 0)
         provider->models = models;
     return status;
@@ -90,22 +90,22 @@ static const struct yaml_field provider_fields[] = {
     {NULL},
 };
 
-static int read_providers(struct yaml_tree *tree, yaml_node_t *node, void *target, struct error *err)
+static int read_providers(struct yaml_doc *tree, yaml_node_t *node, void *target, struct error *err)
 {
     struct config_owner *owner = target;
     if (node->type != YAML_SEQUENCE_NODE)
-        return yaml_tree_fail(tree, node, err, "providers: must be a list");
+        return yaml_doc_fail(tree, node, err, "providers: must be a list");
     for (yaml_node_item_t *item = node->data.sequence.items.start; item < node->data.sequence.items.top; item++) {
-        yaml_node_t *entry = yaml_tree_node(tree, *item);
+        yaml_node_t *entry = yaml_doc_node(tree, *item);
         int index = owner->config.n_providers;
         if (index == CONFIG_MAX_PROVIDERS)
-            return yaml_tree_fail(tree, entry, err, "providers: at most %d are taken", CONFIG_MAX_PROVIDERS);
+            return yaml_doc_fail(tree, entry, err, "providers: at most %d are taken", CONFIG_MAX_PROVIDERS);
         struct config_provider *provider = &owner->config.providers[index];
         *provider = (struct config_provider){.connect_timeout_us = 2000000, .first_byte_timeout_us = 10000000,
                                              .stall_timeout_us = 15000000, .total_timeout_us = 120000000, .max_connections = 1024};
         char what[32];
         snprintf(what, sizeof what, "providers[%d]", index);
-        int status = yaml_tree_read(tree, entry, provider_fields, provider, what, err);
+        int status = yaml_doc_read(tree, entry, provider_fields, provider, what, err);
         if (status < 0)
             return status;
         owner->provider_nodes[index] = entry;
@@ -179,8 +179,8 @@ static const struct yaml_field root_fields[] = {
 int config_read(struct config_owner *owner, struct error *err)
 {
     _Static_assert(offsetof(struct config_owner, config) == 0, "the custom readers take the snapshot for its owner");
-    yaml_node_t *root = yaml_tree_root(owner->tree);
+    yaml_node_t *root = yaml_doc_root(owner->tree);
     if (root == NULL || yaml_node_is_null(root))
         return 0;
-    return yaml_tree_read(owner->tree, root, root_fields, &owner->config, "the configuration", err);
+    return yaml_doc_read(owner->tree, root, root_fields, &owner->config, "the configuration", err);
 }

@@ -77,12 +77,10 @@ bool merkle_verify_inclusion(uint64_t index, uint64_t size, const uint8_t leaf[S
 bool merkle_verify_consistency(uint64_t size1, uint64_t size2, const uint8_t root1[SHA256_BYTES], const uint8_t root2[SHA256_BYTES],
                                const uint8_t (*path)[SHA256_BYTES], size_t n)
 {
-    if (size1 > size2)
-        return false;
+    if (size1 > size2 || size1 == 0)
+        return false; /* Every tree extends the empty one: such a proof proves nothing. */
     if (size1 == size2)
         return n == 0 && memcmp(root1, root2, SHA256_BYTES) == 0;
-    if (size1 == 0)
-        return n == 0;
     bool power = (size1 & (size1 - 1)) == 0;
     size_t next = 0;
     if (!power && n == 0)

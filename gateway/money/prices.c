@@ -9,7 +9,7 @@
  * number ever holds money. Immutable after opening; any thread. Reservations are budget.c's. */
 #include "money/prices.h"
 
-#include "config/yaml_tree.h"
+#include "config/yaml_doc.h"
 
 #include <stdatomic.h>
 
@@ -100,32 +100,32 @@ static const struct yaml_field row_fields[] = {
     {NULL},
 };
 
-static int read_amount(struct yaml_tree *tree, yaml_node_t *node, const char *name, const char *text, int64_t *out, struct error *err)
+static int read_amount(struct yaml_doc *tree, yaml_node_t *node, const char *name, const char *text, int64_t *out, struct error *err)
 {
     *out = MONEY_UNKNOWN;
     if (text != NULL && (money_parse_usd(str_of(text), out) < 0 || *out > 1000000000000000))
-        return yaml_tree_fail(tree, node, err, "%s: \"%.40s\" is not an amount in USD with at most nine decimals", name, text);
+        return yaml_doc_fail(tree, node, err, "%s: \"%.40s\" is not an amount in USD with at most nine decimals", name, text);
     return 0;
 }
 
-static int read_rows(struct yaml_tree *tree, yaml_node_t *node, void *target, struct error *err)
+static int read_rows(struct yaml_doc *tree, yaml_node_t *node, void *target, struct error *err)
 {
     struct prices *prices = target;
     if (node->type != YAML_SEQUENCE_NODE)
-        return yaml_tree_fail(tree, node, err, "prices: must be a list");
+        return yaml_doc_fail(tree, node, err, "prices: must be a list");
     size_t n = (size_t)(node->data.sequence.items.top - node->data.sequence.items.start);
     if (n > PRICES_MAX)
-        return yaml_tree_fail(tree, node, err, "prices: at most %d rows are taken", PRICES_MAX);
+        return yaml_doc_fail(tree, node, err, "prices: at most %d rows are taken", PRICES_MAX);
     prices->rows = arena_array(&prices->arena, n, sizeof *prices->rows);
     if (prices->rows == NULL)
         return error_set(err, WEIR_E_MEMORY, tree->name, "out of memory");
     for (size_t i = 0; i < n; i++) {
-        yaml_node_t *entry = yaml_tree_node(tree, node->data.sequence.items.start[i]);
+        yaml_node_t *entry = yaml_doc_node(tree, node->data.sequence.items.start[i]);
         struct row_texts texts = {0};
         struct price *row = &prices->rows[i];
         char what[32];
         snprintf(what, sizeof what, "prices[%zu]", i);
-        int status = yaml_tree_read(tree, entry, row_fields, &texts, what, err);
+        int status = yaml_doc_read(tree, entry, row_fields, &texts, what, err);
         if (status == 0)
             status = read_amount(tree, entry, "input", texts.input, &row->input_nusd, err);
         if (status == 0)
@@ -136,7 +136,7 @@ static int read_rows(struct yaml_tree *tree, yaml_node_t *node, void *target, st
             return status;
         /* A row with null for an amount that is required has an unknown price: it is no row. */
         if (row->input_nusd == MONEY_UNKNOWN || row->output_nusd == MONEY_UNKNOWN)
-            return yaml_tree_fail(tree, entry, err, "%s: input and output must both be given; leave an unknown price out of the list", what);
+            return yaml_doc_fail(tree, entry, err, "%s: input and output must both be given; leave an unknown price out of the list", what);
         row->model = texts.model;
         row->provider = texts.provider;
         row->line = (int)entry->start_mark.line + 1;
@@ -165,13 +165,13 @@ int prices_parse(const struct prices **out, const char *name, str yaml, struct e
         return error_set(err, WEIR_E_MEMORY, name, "out of memory");
     atomic_init(&prices->refs, 1);
     arena_init(&prices->arena, 32 << 20);
-    struct yaml_tree tree;
-    int status = yaml_tree_parse(&tree, name, NULL, yaml, &prices->arena, err);
+    struct yaml_doc tree;
+    int status = yaml_doc_parse(&tree, name, NULL, yaml, &prices->arena, err);
     if (status == 0) {
-        yaml_node_t *root = yaml_tree_root(&tree);
+        yaml_node_t *root = yaml_doc_root(&tree);
         status = root == NULL ? error_set(err, WEIR_E_INVALID, name, "is empty")
-                              : yaml_tree_read(&tree, root, file_fields, prices, "the price list", err);
-        yaml_tree_release(&tree);
+                              : yaml_doc_read(&tree, root, file_fields, prices, "the price list", err);
+        yaml_doc_release(&tree);
     }
     if (status == 0 && prices->version == NULL)
         status = error_set(err, WEIR_E_INVALID, name, "the price list's version is missing");

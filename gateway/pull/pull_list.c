@@ -1,7 +1,7 @@
 /* deploy/models.yaml: the models known by name. Paths in it must stay below the cache; digests must be whole. */
 #include "pull/pull.h"
 
-#include "config/yaml_tree.h"
+#include "config/yaml_doc.h"
 
 static const struct yaml_field file_fields[] = {
     {"from", YAML_TEXT, offsetof(struct pull_file, from), .required = true},
@@ -23,26 +23,26 @@ static bool path_stays_inside(const char *path)
     return true;
 }
 
-static int read_files(struct yaml_tree *tree, yaml_node_t *node, void *target, struct error *err)
+static int read_files(struct yaml_doc *tree, yaml_node_t *node, void *target, struct error *err)
 {
     struct pull_model *model = target;
     if (node->type != YAML_SEQUENCE_NODE)
-        return yaml_tree_fail(tree, node, err, "files: must be a list");
+        return yaml_doc_fail(tree, node, err, "files: must be a list");
     for (yaml_node_item_t *item = node->data.sequence.items.start; item < node->data.sequence.items.top; item++) {
-        yaml_node_t *entry = yaml_tree_node(tree, *item);
+        yaml_node_t *entry = yaml_doc_node(tree, *item);
         uint8_t digest[SHA256_BYTES];
         if (model->n_files == PULL_MAX_FILES)
-            return yaml_tree_fail(tree, entry, err, "files: at most %d are taken", PULL_MAX_FILES);
+            return yaml_doc_fail(tree, entry, err, "files: at most %d are taken", PULL_MAX_FILES);
         struct pull_file *file = &model->files[model->n_files++];
-        int status = yaml_tree_read(tree, entry, file_fields, file, "a file", err);
+        int status = yaml_doc_read(tree, entry, file_fields, file, "a file", err);
         if (status < 0)
             return status;
         if (file->to == NULL)
             file->to = file->from;
         if (!path_stays_inside(file->from) || !path_stays_inside(file->to))
-            return yaml_tree_fail(tree, entry, err, "from and to must be relative paths without \"..\"");
+            return yaml_doc_fail(tree, entry, err, "from and to must be relative paths without \"..\"");
         if (hex_decode(str_of(file->sha256), digest, sizeof digest) < 0)
-            return yaml_tree_fail(tree, entry, err, "sha256: must be 64 hex digits");
+            return yaml_doc_fail(tree, entry, err, "sha256: must be 64 hex digits");
     }
     return 0;
 }
@@ -68,23 +68,23 @@ static bool word_is_plain(const char *word)
     return word[0] != '-' && word[0] != '\0';
 }
 
-static int read_models(struct yaml_tree *tree, yaml_node_t *node, void *target, struct error *err)
+static int read_models(struct yaml_doc *tree, yaml_node_t *node, void *target, struct error *err)
 {
     struct pull_list *list = target;
     if (node->type != YAML_SEQUENCE_NODE)
-        return yaml_tree_fail(tree, node, err, "models: must be a list");
+        return yaml_doc_fail(tree, node, err, "models: must be a list");
     for (yaml_node_item_t *item = node->data.sequence.items.start; item < node->data.sequence.items.top; item++) {
-        yaml_node_t *entry = yaml_tree_node(tree, *item);
+        yaml_node_t *entry = yaml_doc_node(tree, *item);
         if (list->n_models == PULL_MAX_MODELS)
-            return yaml_tree_fail(tree, entry, err, "models: at most %d are taken", PULL_MAX_MODELS);
+            return yaml_doc_fail(tree, entry, err, "models: at most %d are taken", PULL_MAX_MODELS);
         struct pull_model *model = &list->models[list->n_models++];
-        int status = yaml_tree_read(tree, entry, model_fields, model, "a model", err);
+        int status = yaml_doc_read(tree, entry, model_fields, model, "a model", err);
         if (status < 0)
             return status;
         if (!path_stays_inside(model->folder) || (model->archive != NULL && !path_stays_inside(model->archive)))
-            return yaml_tree_fail(tree, entry, err, "folder and archive must be relative paths without \"..\"");
+            return yaml_doc_fail(tree, entry, err, "folder and archive must be relative paths without \"..\"");
         if (!word_is_plain(model->package) || !word_is_plain(model->version))
-            return yaml_tree_fail(tree, entry, err, "package and version must be plain words");
+            return yaml_doc_fail(tree, entry, err, "package and version must be plain words");
     }
     return 0;
 }
@@ -94,17 +94,17 @@ static const struct yaml_field list_fields[] = {{"models", YAML_CUSTOM, 0, .read
 int pull_list_open(struct pull_list *list, const char *path, struct error *err)
 {
     struct buffer text;
-    struct yaml_tree tree;
+    struct yaml_doc tree;
     memset(list, 0, sizeof *list);
     arena_init(&list->arena, 8 << 20);
     buffer_init(&text, YAML_MAX_BYTES + 1);
     int status = file_read(path, &text, err);
     if (status == 0)
-        status = yaml_tree_parse(&tree, path, NULL, buffer_str(&text), &list->arena, err);
+        status = yaml_doc_parse(&tree, path, NULL, buffer_str(&text), &list->arena, err);
     if (status == 0) {
-        yaml_node_t *root = yaml_tree_root(&tree);
-        status = root == NULL ? error_set(err, WEIR_E_INVALID, path, "is empty") : yaml_tree_read(&tree, root, list_fields, list, "the list of models", err);
-        yaml_tree_release(&tree);
+        yaml_node_t *root = yaml_doc_root(&tree);
+        status = root == NULL ? error_set(err, WEIR_E_INVALID, path, "is empty") : yaml_doc_read(&tree, root, list_fields, list, "the list of models", err);
+        yaml_doc_release(&tree);
     }
     buffer_release(&text);
     if (status < 0)

@@ -15,7 +15,7 @@ last one stays. A step is a dict:
     {"kind": "bad_event", "at": 1}          a stream with a broken event before piece `at`
     {"kind": "no_done"}                     a stream without [DONE], ended with the connection
     {"kind": "stall", "at": -1}             at -1: nothing after the request; -2: the head only; k: after k pieces
-    {"kind": "cut", "at": 2}                the connection is reset after k pieces (0: before the head)
+    {"kind": "cut", "at": 2}                the connection ends without a word after k pieces (0: a reset before the head)
     {"kind": "truncate", "at": 2}           the chunked body ends without its last chunk
     {"kind": "slow", "ms": 50}              a pause before each piece
     {"kind": "content_filter"} {"kind": "context_length"}
@@ -184,7 +184,7 @@ class Handler(BaseHTTPRequestHandler):
                 self.end_headers()
                 self.wfile.write(b'{"choices"')
                 self.wfile.flush()
-                return self.reset()
+                return self.drop()
             if kind == "stall":
                 return self.wait()
             choices = [{"index": i, "finish_reason": "stop", "logprobs": None, "message": {"role": "assistant", "content": text}} if chat
@@ -208,7 +208,7 @@ class Handler(BaseHTTPRequestHandler):
         for k, piece in enumerate(pieces_of(text, step.get("tokens"))):
             at = step.get("at", 1)
             if kind in ("cut", "truncate", "stall") and k == at:
-                return {"cut": self.reset, "truncate": self.drop, "stall": self.wait}[kind]()
+                return {"cut": self.drop, "truncate": self.drop_politely, "stall": self.wait}[kind]()
             if kind == "bad_event" and k == at:
                 self.chunk('data: {"choices": [{"broken\n\n')
             if kind == "error_event" and k == at:
@@ -266,8 +266,19 @@ class Handler(BaseHTTPRequestHandler):
         self.connection.close()
 
     def drop(self):
+        """Ends the connection under TLS: what was sent still arrives, then nothing. (A reset might overtake it.)"""
         self.close_connection = True
         self.connection.shutdown(socket.SHUT_RDWR)
+
+    def drop_politely(self):
+        """TLS says goodbye, but the body's last chunk never came."""
+        self.close_connection = True
+        if isinstance(self.connection, ssl.SSLSocket):
+            self.connection.settimeout(1)
+            try:
+                self.connection.unwrap()
+            except (OSError, ssl.SSLError):
+                pass
 
 
 class Server(ThreadingHTTPServer):

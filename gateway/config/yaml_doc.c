@@ -2,16 +2,16 @@
  *
  * Invariant: a value is either taken whole or refused with its line and column; nothing is guessed or dropped. Runs on
  * whichever thread loads a file; owns nothing but the libyaml document. What the values mean is left to the callers. */
-#include "config/yaml_tree.h"
+#include "config/yaml_doc.h"
 
 #include <math.h>
 
-static const char *file_of(const struct yaml_tree *tree)
+static const char *file_of(const struct yaml_doc *tree)
 {
     return tree->name != NULL ? tree->name : "configuration";
 }
 
-int yaml_tree_fail(const struct yaml_tree *tree, const yaml_node_t *node, struct error *err, const char *format, ...)
+int yaml_doc_fail(const struct yaml_doc *tree, const yaml_node_t *node, struct error *err, const char *format, ...)
 {
     char where[192], text[320];
     va_list args;
@@ -60,7 +60,7 @@ static int refuse_anchors(const char *name, str text, struct error *err)
     return status;
 }
 
-int yaml_tree_parse(struct yaml_tree *tree, const char *name, const char *folder, str text, struct arena *arena, struct error *err)
+int yaml_doc_parse(struct yaml_doc *tree, const char *name, const char *folder, str text, struct arena *arena, struct error *err)
 {
     memset(tree, 0, sizeof *tree);
     tree->name = name;
@@ -83,17 +83,17 @@ int yaml_tree_parse(struct yaml_tree *tree, const char *name, const char *folder
     return status;
 }
 
-void yaml_tree_release(struct yaml_tree *tree)
+void yaml_doc_release(struct yaml_doc *tree)
 {
     yaml_document_delete(&tree->document);
 }
 
-yaml_node_t *yaml_tree_root(struct yaml_tree *tree)
+yaml_node_t *yaml_doc_root(struct yaml_doc *tree)
 {
     return yaml_document_get_root_node(&tree->document);
 }
 
-yaml_node_t *yaml_tree_node(struct yaml_tree *tree, int id)
+yaml_node_t *yaml_doc_node(struct yaml_doc *tree, int id)
 {
     return yaml_document_get_node(&tree->document, id);
 }
@@ -111,7 +111,7 @@ bool yaml_node_is_null(const yaml_node_t *node)
     return text.n == 0 || str_equal(text, STR("~")) || str_equal_nocase(text, STR("null"));
 }
 
-const char *nearest_word(const char *text, const char *const *words, size_t n)
+const char *nearest_known(const char *text, const char *const *words, size_t n)
 {
     size_t row[80], length = strlen(text), nearest_distance = length / 3 + 1;
     const char *nearest = NULL;
@@ -194,34 +194,34 @@ static int bytes_parse(str text, double *out)
     return WEIR_E_INVALID;
 }
 
-int yaml_tree_text(struct yaml_tree *tree, yaml_node_t *node, const char **out, struct error *err)
+int yaml_doc_text(struct yaml_doc *tree, yaml_node_t *node, const char **out, struct error *err)
 {
     if (node->type != YAML_SCALAR_NODE)
-        return yaml_tree_fail(tree, node, err, "must be a text");
+        return yaml_doc_fail(tree, node, err, "must be a text");
     str text = scalar(node);
     if (text.n == 0)
-        return yaml_tree_fail(tree, node, err, "must not be empty");
+        return yaml_doc_fail(tree, node, err, "must not be empty");
     if (memchr(text.data, '\0', text.n) != NULL)
-        return yaml_tree_fail(tree, node, err, "must not contain a NUL");
+        return yaml_doc_fail(tree, node, err, "must not contain a NUL");
     *out = arena_strdup(tree->arena, text);
     return *out != NULL ? 0 : error_set(err, WEIR_E_MEMORY, file_of(tree), "out of memory");
 }
 
-int yaml_tree_texts(struct yaml_tree *tree, yaml_node_t *node, int max, const char ***out, int *n, struct error *err)
+int yaml_doc_texts(struct yaml_doc *tree, yaml_node_t *node, int max, const char ***out, int *n, struct error *err)
 {
     if (node->type == YAML_MAPPING_NODE)
-        return yaml_tree_fail(tree, node, err, "must be a list");
+        return yaml_doc_fail(tree, node, err, "must be a list");
     const bool single = node->type == YAML_SCALAR_NODE;
     yaml_node_item_t *first = single ? NULL : node->data.sequence.items.start;
     size_t count = single ? 1 : (size_t)(node->data.sequence.items.top - first);
     if (count > (size_t)max)
-        return yaml_tree_fail(tree, node, err, "has %zu items; at most %d are taken", count, max);
+        return yaml_doc_fail(tree, node, err, "has %zu items; at most %d are taken", count, max);
     *out = arena_array(tree->arena, count, sizeof **out);
     if (*out == NULL)
         return error_set(err, WEIR_E_MEMORY, file_of(tree), "out of memory");
     for (size_t i = 0; i < count; i++) {
-        yaml_node_t *item = single ? node : yaml_tree_node(tree, first[i]);
-        int status = yaml_tree_text(tree, item, &(*out)[i], err);
+        yaml_node_t *item = single ? node : yaml_doc_node(tree, first[i]);
+        int status = yaml_doc_text(tree, item, &(*out)[i], err);
         if (status < 0)
             return status;
     }
@@ -230,7 +230,7 @@ int yaml_tree_texts(struct yaml_tree *tree, yaml_node_t *node, int max, const ch
 }
 
 /* A scalar as a number with its bounds checked. */
-static int read_number(struct yaml_tree *tree, yaml_node_t *node, const struct yaml_field *field, double *out, struct error *err)
+static int read_number(struct yaml_doc *tree, yaml_node_t *node, const struct yaml_field *field, double *out, struct error *err)
 {
     str text = scalar(node);
     int64_t integer = 0, us = 0;
@@ -257,25 +257,25 @@ static int read_number(struct yaml_tree *tree, yaml_node_t *node, const struct y
         break;
     }
     if (status < 0 || !isfinite(value))
-        return yaml_tree_fail(tree, node, err, "%s: must be %s, not \"%.40s\"", field->name, form, text.data);
+        return yaml_doc_fail(tree, node, err, "%s: must be %s, not \"%.40s\"", field->name, form, text.data);
     if (value < field->min || value > field->max)
-        return yaml_tree_fail(tree, node, err, "%s: must be %g to %g%s, not \"%.40s\"", field->name, field->min, field->max,
+        return yaml_doc_fail(tree, node, err, "%s: must be %g to %g%s, not \"%.40s\"", field->name, field->min, field->max,
                               field->type == YAML_DURATION ? " seconds" : "", text.data);
     *out = value;
     return 0;
 }
 
-static int read_scalar(struct yaml_tree *tree, yaml_node_t *node, const struct yaml_field *field, char *at, struct error *err)
+static int read_scalar(struct yaml_doc *tree, yaml_node_t *node, const struct yaml_field *field, char *at, struct error *err)
 {
     if (node->type != YAML_SCALAR_NODE)
-        return yaml_tree_fail(tree, node, err, "%s: must be a single value", field->name);
+        return yaml_doc_fail(tree, node, err, "%s: must be a single value", field->name);
     str text = scalar(node);
     double number = 0;
     int status = 0;
     switch (field->type) {
     case YAML_TEXT:
     case YAML_PATH:
-        status = yaml_tree_text(tree, node, (const char **)(void *)at, err);
+        status = yaml_doc_text(tree, node, (const char **)(void *)at, err);
         if (status == 0 && field->type == YAML_PATH && text.data[0] != '/' && tree->folder != NULL) {
             char *path = arena_printf(tree->arena, "%s/%s", tree->folder, *(const char **)(void *)at);
             if (path == NULL)
@@ -288,7 +288,7 @@ static int read_scalar(struct yaml_tree *tree, yaml_node_t *node, const struct y
             *(bool *)at = text.data[0] == 't';
             return 0;
         }
-        return yaml_tree_fail(tree, node, err, "%s: must be true or false, not \"%.40s\"", field->name, text.data);
+        return yaml_doc_fail(tree, node, err, "%s: must be true or false, not \"%.40s\"", field->name, text.data);
     case YAML_WORD: {
         char all[200] = "";
         for (int i = 0; field->words[i] != NULL; i++) {
@@ -299,7 +299,7 @@ static int read_scalar(struct yaml_tree *tree, yaml_node_t *node, const struct y
             size_t n = strlen(all);
             snprintf(all + n, sizeof all - n, "%s%s", i > 0 ? ", " : "", field->words[i]);
         }
-        return yaml_tree_fail(tree, node, err, "%s: must be one of %s, not \"%.40s\"", field->name, all, text.data);
+        return yaml_doc_fail(tree, node, err, "%s: must be one of %s, not \"%.40s\"", field->name, all, text.data);
     }
     default:
         status = read_number(tree, node, field, &number, err);
@@ -315,7 +315,7 @@ static int read_scalar(struct yaml_tree *tree, yaml_node_t *node, const struct y
     }
 }
 
-static int unknown_key(struct yaml_tree *tree, yaml_node_t *key, const struct yaml_field *fields, const char *what, struct error *err)
+static int unknown_key(struct yaml_doc *tree, yaml_node_t *key, const struct yaml_field *fields, const char *what, struct error *err)
 {
     const char *names[64] = {NULL};
     size_t n = 0;
@@ -323,27 +323,27 @@ static int unknown_key(struct yaml_tree *tree, yaml_node_t *key, const struct ya
         names[n] = fields[n].name;
     char text[80];
     str_copy(text, sizeof text, scalar(key));
-    const char *nearest = nearest_word(text, names, n);
+    const char *nearest = nearest_known(text, names, n);
     if (nearest != NULL)
-        return yaml_tree_fail(tree, key, err, "unknown key \"%.60s\" in %s; did you mean \"%s\"?", text, what, nearest);
+        return yaml_doc_fail(tree, key, err, "unknown key \"%.60s\" in %s; did you mean \"%s\"?", text, what, nearest);
     char all[200] = "";
     for (size_t i = 0; i < n; i++) {
         size_t used = strlen(all);
         snprintf(all + used, sizeof all - used, "%s%s", i > 0 ? ", " : "", names[i]);
     }
-    return yaml_tree_fail(tree, key, err, "unknown key \"%.60s\" in %s; known are %s", text, what, all);
+    return yaml_doc_fail(tree, key, err, "unknown key \"%.60s\" in %s; known are %s", text, what, all);
 }
 
-int yaml_tree_read(struct yaml_tree *tree, yaml_node_t *node, const struct yaml_field *fields, void *target, const char *what,
+int yaml_doc_read(struct yaml_doc *tree, yaml_node_t *node, const struct yaml_field *fields, void *target, const char *what,
                    struct error *err)
 {
     if (node->type != YAML_MAPPING_NODE)
-        return yaml_tree_fail(tree, node, err, "%s: must be a mapping (key: value)", what);
+        return yaml_doc_fail(tree, node, err, "%s: must be a mapping (key: value)", what);
     uint64_t seen = 0;
     for (yaml_node_pair_t *pair = node->data.mapping.pairs.start; pair < node->data.mapping.pairs.top; pair++) {
-        yaml_node_t *key = yaml_tree_node(tree, pair->key), *value = yaml_tree_node(tree, pair->value);
+        yaml_node_t *key = yaml_doc_node(tree, pair->key), *value = yaml_doc_node(tree, pair->value);
         if (key->type != YAML_SCALAR_NODE)
-            return yaml_tree_fail(tree, key, err, "%s: a key must be a word", what);
+            return yaml_doc_fail(tree, key, err, "%s: a key must be a word", what);
         int index = 0;
         while (fields[index].name != NULL && !str_equal(scalar(key), str_of(fields[index].name)))
             index++;
@@ -351,14 +351,14 @@ int yaml_tree_read(struct yaml_tree *tree, yaml_node_t *node, const struct yaml_
         if (field->name == NULL)
             return unknown_key(tree, key, fields, what, err);
         if (seen >> index & 1)
-            return yaml_tree_fail(tree, key, err, "%s: \"%s\" stands here twice", what, field->name);
+            return yaml_doc_fail(tree, key, err, "%s: \"%s\" stands here twice", what, field->name);
         seen |= (uint64_t)1 << index;
         if (yaml_node_is_null(value))
             continue;
         char *at = (char *)target + field->offset;
         int status = 0;
         if (field->type == YAML_MAP)
-            status = yaml_tree_read(tree, value, field->fields, target, field->name, err);
+            status = yaml_doc_read(tree, value, field->fields, target, field->name, err);
         else if (field->type == YAML_CUSTOM)
             status = field->read(tree, value, at, err);
         else
@@ -368,6 +368,6 @@ int yaml_tree_read(struct yaml_tree *tree, yaml_node_t *node, const struct yaml_
     }
     for (int i = 0; fields[i].name != NULL; i++)
         if (fields[i].required && (seen >> i & 1) == 0)
-            return yaml_tree_fail(tree, node, err, "%s: \"%s\" is missing", what, fields[i].name);
+            return yaml_doc_fail(tree, node, err, "%s: \"%s\" is missing", what, fields[i].name);
     return 0;
 }
