@@ -91,54 +91,69 @@ SIMD_INLINE void add_values(const void *page, bool half, int dim, int end, float
         }
 }
 
-/* Scores to probabilities relative to the new maximum; returns false when no position of the page is seen. */
-SIMD_INLINE bool soften(const struct attention *attention, float *scores, int from, int end, float *max, float *sum, float *shrink)
+/* Scaled, capped and masked: positions from … end - 1 of the page are seen. Returns the largest. */
+SIMD_INLINE float mask_scores(const struct attention *attention, float *scores, int from, int end)
 {
-    if (from >= end)
-        return false;
-    vf s[PAGE_VECTORS], largest = vf_set(-INFINITY), total = vf_set(0);
+    vf largest = vf_set(-INFINITY);
+#pragma GCC unroll 4
     for (int i = 0; i < PAGE_VECTORS; i++) {
-        s[i] = vf_mul(vf_load(scores + i * VF), vf_set(attention->scale));
+        vf s = vf_mul(vf_load(scores + i * VF), vf_set(attention->scale));
         if (attention->soft_cap > 0)
-            s[i] = vf_mul(vf_tanh(vf_div(s[i], vf_set(attention->soft_cap))), vf_set(attention->soft_cap));
-        s[i] = vf_keep_first(s[i], end - i * VF, -INFINITY);
+            s = vf_mul(vf_tanh(vf_div(s, vf_set(attention->soft_cap))), vf_set(attention->soft_cap));
+        if (end < KV_PAGE)
+            s = vf_keep_first(s, end - i * VF, -INFINITY);
         if (from > i * VF)
-            s[i] = vf_add(s[i], vf_keep_first(vf_set(-INFINITY), from - i * VF, 0));
-        largest = vf_max(largest, s[i]);
+            s = vf_add(s, vf_keep_first(vf_set(-INFINITY), from - i * VF, 0));
+        largest = vf_max(largest, s);
+        vf_store(scores + i * VF, s);
     }
-    float new_max = fmaxf(*max, vf_largest(largest));
-    for (int i = 0; i < PAGE_VECTORS; i++) {
-        vf p = vf_exp(vf_sub(s[i], vf_set(new_max)));
-        total = vf_add(total, p);
-        vf_store(scores + i * VF, p);
+    return vf_largest(largest);
+}
+
+/* Scores of n queries to probabilities relative to the new maxima; sums are kept a lane each. */
+SIMD_INLINE void soften(float (*scores)[KV_PAGE], const float *largest, int n, float *max, float (*sums)[VF], float *shrink)
+{
+    float fall[VF] = {0}; /* How far each maximum was below the new one. */
+#pragma GCC unroll 4
+    for (int i = 0; i < n; i++) {
+        float new_max = max[i] > largest[i] ? max[i] : largest[i];
+        fall[i] = max[i] == -INFINITY ? (new_max == -INFINITY ? 0 : -INFINITY) : max[i] - new_max;
+        max[i] = new_max;
     }
-    *shrink = *max == -INFINITY ? 0 : expf(*max - new_max);
-    *sum = *sum * *shrink + vf_sum(total);
-    *max = new_max;
-    return true;
+    vf_store(shrink, vf_exp(vf_load(fall)));
+#pragma GCC unroll 4
+    for (int i = 0; i < n; i++) {
+        vf shift = vf_set(max[i] == -INFINITY ? 0 : max[i]), total = vf_mul(vf_load(sums[i]), vf_set(shrink[i]));
+#pragma GCC unroll 4
+        for (int k = 0; k < PAGE_VECTORS; k++) {
+            vf p = vf_exp(vf_sub(vf_load(scores[i] + k * VF), shift));
+            total = vf_add(total, p);
+            vf_store(scores[i] + k * VF, p);
+        }
+        vf_store(sums[i], total);
+    }
 }
 
 /* One page for up to four queries of the tile, `at` the first. */
 SIMD_INLINE void group_page(const struct attention_tile *tile, int at, int n, int page, const void *keys, const void *values, bool half,
-                            struct attention_state *state)
+                            struct attention_state *state, float (*sums)[VF])
 {
     const struct kv_shape *shape = &tile->kv->store->shape;
-    _Alignas(64) float scores[GROUP][KV_PAGE];
-    float shrink[GROUP], *sums[GROUP];
+    _Alignas(64) float scores[GROUP][KV_PAGE], shrink[VF], largest[GROUP];
+    float *values_of[GROUP];
     int last = 0;
     score_page(keys, half, shape->head_dim_k, tile->q + at, n, scores);
+#pragma GCC unroll 4
     for (int i = 0; i < n; i++) {
         int from = tile->first[at + i] - page * KV_PAGE, end = tile->last[at + i] + 1 - page * KV_PAGE;
         from = from < 0 ? 0 : from;
         end = end > KV_PAGE ? KV_PAGE : end;
-        sums[i] = state->values + (size_t)(at + i) * (size_t)shape->head_dim_v;
-        if (!soften(tile->attention, scores[i], from, end, &state->max[at + i], &state->sum[at + i], &shrink[i])) {
-            shrink[i] = 1;
-            memset(scores[i], 0, sizeof scores[i]);
-        }
+        values_of[i] = state->values + (size_t)(at + i) * (size_t)shape->head_dim_v;
+        largest[i] = mask_scores(tile->attention, scores[i], from, end); /* -INFINITY where the query sees none of the page. */
         last = end > last ? end : last;
     }
-    add_values(values, half, shape->head_dim_v, last, scores, shrink, n, sums);
+    soften(scores, largest, n, state->max + at, sums + at, shrink);
+    add_values(values, half, shape->head_dim_v, last, scores, shrink, n, values_of);
 }
 
 static void widen_page(const struct kv_shape *shape, const uint8_t *keys, const uint8_t *values, float *out)
@@ -162,15 +177,16 @@ static void widen_page(const struct kv_shape *shape, const uint8_t *keys, const 
                 (float)((const int8_t *)values)[at * shape->head_dim_v + d] * scales[at * n_spans + d / KV_SCALE_SPAN];
 }
 
-#define ONE_GROUP(n, half) group_page(tile, at, n, page, page_keys, page_values, half, state)
+#define ONE_GROUP(n, half) group_page(tile, at, n, page, page_keys, page_values, half, state, sums)
 
 void SIMD_NAME(attention_span)(const struct attention_tile *tile, int span, struct attention_state *state, float *page_floats)
 {
     const struct kv_shape *shape = &tile->kv->store->shape;
     int lowest = (span + 1) * ATTENTION_SPAN, highest = -1;
+    _Alignas(64) float sums[ATTENTION_QUERIES][VF];
+    memset(sums, 0, sizeof sums[0] * (size_t)tile->n_queries);
     for (int i = 0; i < tile->n_queries; i++) {
         state->max[i] = -INFINITY;
-        state->sum[i] = 0;
         lowest = tile->first[i] < lowest ? tile->first[i] : lowest;
         highest = tile->last[i] > highest ? tile->last[i] : highest;
     }
@@ -207,4 +223,6 @@ void SIMD_NAME(attention_span)(const struct attention_tile *tile, int span, stru
                 ONE_GROUP(4, false);
         }
     }
+    for (int i = 0; i < tile->n_queries; i++)
+        state->sum[i] = vf_sum(vf_load(sums[i]));
 }
