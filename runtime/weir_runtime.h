@@ -56,6 +56,11 @@ int model_open(struct model **out, const char *path, const struct model_options 
 void model_close(struct model *model); /* NULL is fine. No session or engine may still use it. */
 const struct model_info *model_info_peek(const struct model *model);
 
+/* Writes GGUF file `in` anew as `out` with its matrices in another format ("F16", "BF16", "Q8_0", "Q4_0", "Q4_1", "Q5_0",
+ * "Q5_1"), byte for byte as llama-quantize --pure packs them. From F32, F16 and BF16 only. out is replaced whole or left as
+ * it was. */
+int model_quantize(const char *in, const char *out, const char *format, struct error *err) WEIR_CHECKED;
+
 /* ------------------------------------------------------------------ tokens */
 
 /* A growing list of token ids. Zero is an empty list. */

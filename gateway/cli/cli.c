@@ -16,6 +16,7 @@
     X(tokenize) \
     X(logits) \
     X(models) \
+    X(quantize) \
     X(embed) \
     X(classify) \
     X(scan) \

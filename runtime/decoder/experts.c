@@ -83,7 +83,7 @@ static void route_sparse_mixer(const struct decoder_config *config, float *score
         double sum = 0;
         for (int i = 0; i < n; i++) {
             float size = fmaxf(fabsf(scores[i]), left[best]);
-            if (left[i] != -INFINITY && (left[best] - scores[i]) / size <= 2 * config->router_jitter)
+            if (left[i] != -INFINITY && !((left[best] - scores[i]) / size > 2 * config->router_jitter))
                 sum += exp((double)(left[i] - left[best]));
         }
         chosen[best] = (float)(1 / sum);
