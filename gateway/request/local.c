@@ -59,7 +59,7 @@ void request_answer_local(struct request *request)
 {
     struct service *service = request->service;
     request->cost_nusd = 0;
-    answer_head_init(&request->head, request->api.kind, request->decision_id, str_of(model_info_peek(service->chat)->name),
+    answer_head_init(&request->head, request->api.kind, request->decision_id, str_of(service->chat_name),
                      request->api.stream && request->api.include_usage);
     int n = (int)request->n_prompts * per_prompt(request);
     if (request->n_prompts == 0 || choices_open(request, n) < 0) {

@@ -10,13 +10,14 @@ static bool each_model(const struct service *service, model_fn *fn, void *user)
     char name[320];
     if (fn(user, "auto", "weir"))
         return true;
-    const struct model *local[2] = {service->engine != NULL ? service->chat : NULL, service->encoder};
+    const char *local[2] = {service->engine != NULL ? service->chat_name : NULL,
+                            service->encoder != NULL ? model_info_peek(service->encoder)->name : NULL};
     if ((local[0] != NULL || local[1] != NULL) && fn(user, "local", "weir"))
         return true;
     for (int i = 0; i < 2; i++) {
-        if (local[i] == NULL)
+        const char *own = local[i];
+        if (own == NULL)
             continue;
-        const char *own = model_info_peek(local[i])->name;
         snprintf(name, sizeof name, "local/%s", own);
         if (fn(user, name, "weir") || fn(user, own, "weir"))
             return true;

@@ -240,9 +240,12 @@ static int admit(struct request *request)
     int64_t retry_us = 0;
     request_enter(request, REQUEST_ADMIT);
     const struct model *model = request->api.kind == API_EMBEDDINGS ? service->encoder : service->chat;
-    const char *local_name = model != NULL ? model_info_peek(model)->name : NULL;
+    const char *own_name = model != NULL ? model_info_peek(model)->name : NULL; /* What the file calls itself is taken too. */
+    const char *local_name = model != NULL && model == service->chat ? service->chat_name : own_name;
     struct error err = {0};
     int status = name_resolve(request->snapshot->config, local_name, request->api.model, &request->name, &err);
+    if (status == WEIR_E_NOT_FOUND && own_name != local_name)
+        status = name_resolve(request->snapshot->config, own_name, request->api.model, &request->name, &err);
     if (status == WEIR_E_NOT_FOUND)
         return api_error_set(error, 404, "model_not_found", "model", "The model `" STR_FMT "` does not exist: %s", STR_ARG(request->api.model), err.text);
     if (status < 0)

@@ -96,11 +96,29 @@ static int open_model(struct model **out, const char *path, bool given, const ch
     return 0;
 }
 
+/* ".../SmolLM2-135M-Instruct.Q4_1.gguf" is "SmolLM2-135M-Instruct.Q4_1": names inside files are often nobody's choice. */
+static void name_chat_model(struct service *service, const char *path)
+{
+    str name = str_of(path);
+    while (str_ends(name, STR("/")))
+        name.n--;
+    for (size_t i = name.n; i > 0; i--) {
+        if (name.data[i - 1] == '/') {
+            name = (str){name.data + i, name.n - i};
+            break;
+        }
+    }
+    if (str_ends(name, STR(".gguf")))
+        name.n -= 5;
+    str_copy(service->chat_name, sizeof service->chat_name, name);
+}
+
 static int open_models(struct service *service, struct error *err)
 {
     const struct config *config = service->snapshot->config;
     int status = open_model(&service->chat, config->chat_path, config->chat_path_given, "answering model", config, err);
     if (status == 0 && service->chat != NULL) {
+        name_chat_model(service, config->chat_path);
         struct engine_options options = {.max_sessions = config->limits.max_sessions, .max_waiting = config->limits.max_waiting};
         if (model_info_peek(service->chat)->kind != MODEL_DECODER)
             status = error_set(err, WEIR_E_INVALID, config->chat_path, "models.chat must be a decoder");

@@ -38,6 +38,7 @@ struct service {
     struct keys *keys;
     struct admin_socket *admin;
     struct model *chat;          /* NULL: none could be opened. */
+    char chat_name[128];         /* As callers name it: its file's name without the ending. */
     struct engine *engine;
     struct model *encoder;       /* NULL: none. */
     struct head *head;

@@ -59,7 +59,7 @@ static void open_parts(struct encoder *encoder)
     struct weights *weights = &encoder->weights;
     encoder->architecture->open(weights, &encoder->body);
     if (weights->status == 0)
-        head_open(weights, encoder->architecture, &encoder->body, &encoder->head);
+        task_head_open(weights, encoder->architecture, &encoder->body, &encoder->head);
     if (weights->status == 0 && encoder->head.out != NULL)
         encoder->labels = head_labels(weights, linear_n_out(encoder->head.out));
     pooling_open(weights, &encoder->pooling);

@@ -13,7 +13,7 @@ static int class_of(struct weights *weights)
     return str_ends(str_of(name), STR("ForSequenceClassification")) ? 0 : -1;
 }
 
-void head_open(struct weights *weights, const struct architecture *architecture, const struct body *body, struct head *head)
+void task_head_open(struct weights *weights, const struct architecture *architecture, const struct body *body, struct head *head)
 {
     *head = (struct head){.rows = HEAD_NONE};
     int class = class_of(weights);

@@ -5,7 +5,7 @@
 #include "encoder/architecture.h"
 
 /* Finds out whether the file has a head and which (config.json's architectures, or the tensors that are there). */
-void head_open(struct weights *weights, const struct architecture *architecture, const struct body *body, struct head *head);
+void task_head_open(struct weights *weights, const struct architecture *architecture, const struct body *body, struct head *head);
 /* The names of n_labels labels, in the weights' arena. */
 const char *const *head_labels(struct weights *weights, int n_labels);
 /* Floats of scratch for a text of n_rows. */
