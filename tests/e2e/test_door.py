@@ -73,7 +73,7 @@ def test_lawful_forms_are_served(weir):
         assert read_response(stream)[0] == 200
         connection.sendall(head)
         assert stream.readline().split()[1] == b"200"
-        assert any(line.lower().startswith(b"content-length: 16") for line in iter(stream.readline, b"\r\n"))
+        assert b"Content-Length: 16\r\n" in list(iter(stream.readline, b"\r\n"))
         connection.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
         assert b"200" in stream.readline()  # HEAD had no body, so this is the next status line.
         assert stream.read().endswith(b'{"status":"ok"}\n')  # And HTTP/1.0 ends with the connection.
