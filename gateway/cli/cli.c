@@ -6,6 +6,7 @@
 
 /* Each verb is declared here and listed once below. */
 #define VERBS(X) \
+    X(serve) \
     X(bench) \
     X(check) \
     X(keys) \

@@ -1,6 +1,6 @@
 /* From what is known to where it goes: fills decide()'s inputs, reserves the money, writes the decision row, and only then
  * lets anything leave. A remote route waits for its row to be durable; a local one needs only that the ledger has taken it. */
-#include "request/request.h"
+#include "request/scoring.h"
 
 #include "upstream/upstream.h"
 
@@ -117,7 +117,7 @@ static int append_row(struct request *request, struct ledger_port *port, ledger_
         .data_class = verdict->data_class,
         .effect = effect_name(verdict->effect),
         .pack_sha256 = verdict->pack_sha256,
-        .head_id = request->scored ? head_id(request->service->head) : NULL,
+        .head_id = scoring_head(request),
         .config_sha256 = config->sha256,
         .prices_version = request->snapshot->prices != NULL ? prices_version(request->snapshot->prices) : NULL,
         .prompt_tokens = prompt_tokens(request),
@@ -247,8 +247,9 @@ json_t *request_explain(const struct request *request)
         json_array_append_new(targets, json_sprintf("remote:%s/%s", target->provider, target->model));
     }
     json_object_set_new(out, "targets", targets);
-    json_object_set_new(out, "score", request->scored ? score_json(&request->score) : json_null());
-    json_object_set_new(out, "head", request->scored ? json_string(head_id(request->service->head)) : json_null());
+    json_object_set_new(out, "score", scoring_json(request));
+    const char *head = scoring_head(request);
+    json_object_set_new(out, "head", head != NULL ? json_string(head) : json_null());
     if (decision->kind == ROUTE_REFUSE) {
         json_object_set_new(out, "status", json_integer(decision->status));
         json_object_set_new(out, "code", decision->code != NULL ? json_string(decision->code) : json_null());

@@ -4,7 +4,7 @@
  * While it runs the request is the worker's: it reads what was parsed, writes the results of PREPARE, allocates from the
  * request's arena. Whatever fails here closes the remote path (verdict) or the local one (request->local); the decision is
  * made from that and not by an error here. */
-#include "request/request.h"
+#include "request/scoring.h"
 
 enum {
     SMALL_BODY_BYTES = 2048, /* A scan of this takes well below a millisecond. */
@@ -64,20 +64,6 @@ static void scan(struct request *request)
         close_remote(request->verdict, "unscannable_input");
     if (request->verdict->effect == EFFECT_REDACT && request->verdict->permitted != 0 && request->name.n_targets > 0)
         redact(request);
-}
-
-static void score(struct request *request)
-{
-    struct scorer *scorer = request->service->scorer;
-    struct error err = {0};
-    if (scorer == NULL || request->name.kind != NAME_AUTO || request->name.n_targets == 0 || request->api.kind == API_EMBEDDINGS)
-        return;
-    int status = request->api.kind == API_CHAT
-                     ? scorer_score_messages(scorer, request->api.messages, &request->arena, &request->score, &err)
-                     : scorer_score_text(scorer, request->api.texts[0].text, &request->arena, &request->score, &err);
-    request->scored = status == 0;
-    if (status < 0)
-        log_event(LOG_WARN, "score_failed", "%s: %s", request->decision_id, err.text);
 }
 
 static void close_local(struct request *request, enum local_state state, const char *detail)
@@ -161,7 +147,7 @@ static void prepare_run(struct request *request)
     int64_t started = clock_now_us();
     scan(request);
     int64_t scanned = clock_now_us();
-    score(request);
+    scoring_run(request);
     request->policy_us = scanned - started;
     request->score_us = clock_now_us() - scanned;
     prepare_local(request);
@@ -186,9 +172,8 @@ static void on_worked(uv_work_t *work, int status)
 
 void request_prepare(struct request *request)
 {
-    bool scores = request->name.kind == NAME_AUTO && request->service->scorer != NULL && request->name.n_targets > 0;
     size_t n_body = reply_request_peek(request->reply)->body.n;
-    if (n_body <= SMALL_BODY_BYTES && !scores) {
+    if (n_body <= SMALL_BODY_BYTES && !scoring_wanted(request)) {
         prepare_run(request);
         request_prepared(request);
         return;

@@ -1,6 +1,6 @@
 /* Opening and closing what the daemon shares, and swapping its snapshot. A model that was named and cannot be opened is an
  * error; a default one that was never pulled is a warning, for Weir routes without it. */
-#include "request/service.h"
+#include "request/scoring.h"
 
 #include <unistd.h>
 
@@ -129,12 +129,7 @@ static int open_models(struct service *service, struct error *err)
         status = open_model(&service->encoder, config->encoder_path, config->encoder_path_given, "encoder", config, err);
     if (status == 0 && service->encoder != NULL && model_info_peek(service->encoder)->kind != MODEL_ENCODER)
         status = error_set(err, WEIR_E_INVALID, config->encoder_path, "models.encoder must be an encoder");
-    if (status < 0 || config->head_path == NULL)
-        return status;
-    status = head_open(&service->head, config->head_path, err);
-    if (status == 0)
-        status = scorer_new(&service->scorer, service->head, service->encoder, err);
-    return status;
+    return status < 0 ? status : scoring_open(service, err);
 }
 
 static int open_ledger(struct service *service, struct error *err)
@@ -184,10 +179,7 @@ int service_open(struct service *service, const char *config_path, struct error 
 
 void service_close(struct service *service)
 {
-    if (service->scorer != NULL)
-        scorer_free(service->scorer);
-    if (service->head != NULL)
-        head_close(service->head);
+    scoring_close(service);
     if (service->engine != NULL)
         engine_stop(service->engine);
     if (service->chat != NULL)

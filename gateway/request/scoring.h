@@ -1,0 +1,17 @@
+/* The classifier's part in a request. Private to request/. */
+#ifndef WEIR_REQUEST_SCORING_H
+#define WEIR_REQUEST_SCORING_H
+
+#include "request/request.h"
+
+/* Opens the head that the configuration names (none: nothing is scored, and `auto` stays here). */
+int scoring_open(struct service *service, struct error *err) WEIR_CHECKED;
+void scoring_close(struct service *service);
+/* Scores the query into request->score where its route depends on it; worker thread. */
+void scoring_run(struct request *request);
+/* Would scoring_run have something to do? Then it may take as long as an encoder pass. */
+bool scoring_wanted(const struct request *request);
+const char *scoring_head(const struct request *request); /* Id of the head that scored; NULL: none did. */
+json_t *scoring_json(const struct request *request);     /* New reference; null when nothing was scored. */
+
+#endif
