@@ -35,9 +35,6 @@ static void request_free(struct request *request)
         buffer_release(&request->choices[i].text);
         logprob_lists_release(&request->choices[i].logprobs);
     }
-    if (request->verdict != NULL)
-        for (size_t i = 0; i < request->verdict->n_fields; i++)
-            findings_release(&request->verdict->findings[i]);
     for (size_t i = 0; i < request->n_prompts; i++)
         ids_release(&request->prompts[i]);
     redaction_free(request->redaction);
