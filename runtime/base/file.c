@@ -15,6 +15,36 @@ static int io_error(struct error *err, const char *path)
     return error_set(err, cause == ENOENT ? WEIR_E_NOT_FOUND : WEIR_E_IO, path, "%s", strerror(cause));
 }
 
+/* Mappings alive, so that file_pages_forget never touches other memory. One that finds no place is never forgotten. */
+static pthread_mutex_t maps_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct file_map maps[64];
+
+static void maps_replace(struct file_map from, struct file_map to)
+{
+    pthread_mutex_lock(&maps_lock);
+    for (size_t i = 0; i < sizeof maps / sizeof *maps; i++)
+        if (maps[i].data == from.data) {
+            maps[i] = to;
+            break;
+        }
+    pthread_mutex_unlock(&maps_lock);
+}
+
+void file_pages_forget(const void *from, size_t n_bytes)
+{
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t start = ((uintptr_t)from + page - 1) / page * page, end = ((uintptr_t)from + n_bytes) / page * page;
+    if (start >= end)
+        return;
+    pthread_mutex_lock(&maps_lock);
+    for (size_t i = 0; i < sizeof maps / sizeof *maps; i++) {
+        uintptr_t data = (uintptr_t)maps[i].data;
+        if (data != 0 && start >= data && end <= data + maps[i].n_bytes)
+            (void)madvise((void *)start, end - start, MADV_DONTNEED); /* Read-only and private: they come back from the file. */
+    }
+    pthread_mutex_unlock(&maps_lock);
+}
+
 int file_map_open(struct file_map *map, const char *path, struct error *err)
 {
     *map = (struct file_map){0};
@@ -32,7 +62,7 @@ int file_map_open(struct file_map *map, const char *path, struct error *err)
         if (data == MAP_FAILED)
             status = io_error(err, path);
         else
-            *map = (struct file_map){data, (size_t)info.st_size};
+            maps_replace((struct file_map){0}, *map = (struct file_map){data, (size_t)info.st_size});
     }
     close(fd);
     return status;
@@ -40,8 +70,10 @@ int file_map_open(struct file_map *map, const char *path, struct error *err)
 
 void file_map_close(struct file_map *map)
 {
-    if (map->data != NULL)
-        munmap((void *)(uintptr_t)map->data, map->n_bytes);
+    if (map->data == NULL)
+        return;
+    maps_replace(*map, (struct file_map){0});
+    munmap((void *)(uintptr_t)map->data, map->n_bytes);
     *map = (struct file_map){0};
 }
 

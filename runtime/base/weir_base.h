@@ -204,6 +204,9 @@ struct file_map {
 };
 int file_map_open(struct file_map *map, const char *path, struct error *err) WEIR_CHECKED;
 void file_map_close(struct file_map *map);
+/* Gives back the memory of whole pages of a mapped file that won't be read again soon (they come back from the file when they
+ * are). Does nothing for memory that is no file_map's. Thread-safe. */
+void file_pages_forget(const void *from, size_t n_bytes);
 /* Appends the whole file to out, within out's maximum. */
 int file_read(const char *path, struct buffer *out, struct error *err) WEIR_CHECKED;
 /* Replaces path with data: written to a temporary file beside it, synced, renamed. mode as in open(2). */

@@ -172,6 +172,7 @@ void linear_pack(const struct linear *linear, struct pool *pool)
     if (!atomic_load_explicit(&packing->is_ready, memory_order_relaxed)) {
         pool_run(pool, (packing->packed.n_groups + PACK_CHUNK - 1) / PACK_CHUNK, pack_chunk, (void *)(uintptr_t)linear);
         atomic_store_explicit(&packing->is_ready, true, memory_order_release);
+        file_pages_forget(linear->rows.data, linear->rows.row_bytes * (size_t)linear->rows.n_out);
     }
     pthread_mutex_unlock(&packing->lock);
 }

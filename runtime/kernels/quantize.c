@@ -1,7 +1,7 @@
 /* f32 to packed blocks. The legacy formats follow llama.cpp's reference step for step, rounding included, so that their
  * bytes agree; dequantize.c describes the layouts. */
 #include "kernels/half.h"
-#include "kernels/tensor.h"
+#include "kernels/quantize_k.h"
 
 #include <math.h>
 
@@ -125,6 +125,12 @@ int quantize_row(enum tensor_type type, const float *in, void *blocks, int64_t n
             uint16_t bits = type == TENSOR_F16 ? float_to_half(in[i]) : float_to_bfloat(in[i]);
             memcpy(at + 2 * i, &bits, sizeof bits);
         }
+        return 0;
+    }
+    quantize_block_fn *searched = quantize_k_find(type);
+    if (searched != NULL) {
+        for (int64_t i = 0; i < n; i += block, at += n_bytes)
+            searched(in + i, importance == NULL ? NULL : importance + i, at);
         return 0;
     }
     if ((unsigned)type >= sizeof by_type / sizeof *by_type || by_type[type] == NULL)

@@ -47,8 +47,8 @@ size_t tensor_row_bytes(enum tensor_type type, int64_t n);
 bool tensor_type_is_weight(enum tensor_type type);
 /* n elements (a multiple of the block) from packed blocks to f32: the exact meaning of the format. */
 void dequantize_row(enum tensor_type type, const void *blocks, float *out, int64_t n);
-/* f32 to packed blocks, bit-exact with llama.cpp's reference for F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0. importance may be
- * NULL: a weight per column. WEIR_E_UNSUPPORTED for a type that is only read. */
+/* f32 to packed blocks, bit-exact with llama.cpp's reference for F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0. K-quants and
+ * IQ4 search their scales. importance may be NULL: a weight per column, for the searched ones. WEIR_E_UNSUPPORTED for a type that is only read. */
 int quantize_row(enum tensor_type type, const float *in, void *blocks, int64_t n, const float *importance) WEIR_CHECKED;
 
 #endif
