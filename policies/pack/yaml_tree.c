@@ -14,6 +14,7 @@ struct parse {
     int n_nodes;
 };
 
+static int error_at(const char *name, size_t line, size_t column, struct error *err, const char *format, va_list args) WEIR_PRINTF(5, 0);
 static int error_at(const char *name, size_t line, size_t column, struct error *err, const char *format, va_list args)
 {
     char where[192], text[320];
