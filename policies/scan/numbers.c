@@ -58,7 +58,17 @@ struct start {
     uint32_t letters, digits; /* One bit each. */
     int n_digits;
     bool inside;
+    bool mac, month, near_digit; /* Looks like a hardware address; begins with a month's name; a digit is not far behind the letters. */
 };
+
+static bool is_month(const char *word)
+{
+    static const char months[] = "janfebmaraprmayjunjulaugsepoctnovdec";
+    for (size_t i = 0; i < sizeof months - 1; i += 3)
+        if (to_lower(word[0]) == months[i] && to_lower(word[1]) == months[i + 1] && to_lower(word[2]) == months[i + 2])
+            return true;
+    return false;
+}
 
 /* Letters count up to 15 and digits up to 31, so that a shift stays in range. */
 static struct start start_at(const struct scan_text *text, size_t at, bool inside)
@@ -70,7 +80,20 @@ static struct start start_at(const struct scan_text *text, size_t at, bool insid
     while (i < limit && is_digit(text->data[i]) && i - first < 31)
         i++;
     uint64_t mask = ((uint64_t)1 << WINDOW) - 1;
-    return (struct start){at, 1u << n_letters, 1u << (i - first), __builtin_popcountll(bits_window(text->digit, at) & mask), inside};
+    char third = at + 2 < text->n ? text->data[at + 2] : ' ', fifth = at + 4 < text->n ? text->data[at + 4] : ' ';
+    return (struct start){.at = at,
+                          .letters = 1u << n_letters,
+                          .digits = 1u << (i - first),
+                          .n_digits = __builtin_popcountll(bits_window(text->digit, at) & mask),
+                          .inside = inside,
+                          .mac = third == ':' || third == '-' || fifth == '.',
+                          .month = n_letters == 0 || (n_letters >= 3 && is_month(text->data + at)),
+                          .near_digit = n_letters == 0 || (bits_window(text->digit, first) & 31) != 0};
+}
+
+static bool start_fits(const struct number *number, const struct start *start)
+{
+    return number->start == START_MAC ? start->mac : number->start == START_MONTH ? start->month : start->near_digit;
 }
 
 static void try_number(struct scan *scan, struct number *number, size_t resume[MOST_FORMS], size_t at)
@@ -113,14 +136,12 @@ void scan_numbers(struct scan *scan)
         for (; starts != 0 && !scan->full && scan->status == 0; starts &= starts - 1) {
             int bit = __builtin_ctzll(starts);
             struct start start = start_at(text, block + (size_t)bit, (words >> bit & 1) == 0);
-            /* Nothing is without digits but a hardware address. */
-            char third = start.at + 2 < text->n ? text->data[start.at + 2] : ' ', fifth = start.at + 4 < text->n ? text->data[start.at + 4] : ' ';
-            if (start.n_digits == 0 && third != ':' && third != '-' && fifth != '.')
-                continue;
+            if (start.n_digits == 0 && !start.mac)
+                continue; /* Nothing is without digits but a hardware address. */
             for (size_t i = 0; i < n_wanted; i++) {
                 const struct number *number = wanted[i];
                 if ((number->lead_letters & start.letters) != 0 && (number->lead_digits & start.digits) != 0 &&
-                    start.n_digits >= number->min_digits && (!start.inside || number->inside))
+                    start.n_digits >= number->min_digits && (!start.inside || number->inside) && start_fits(number, &start))
                     try_number(scan, wanted[i], resume[i], start.at);
             }
         }

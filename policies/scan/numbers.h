@@ -10,6 +10,7 @@ enum verdict_of_check { CHECK_FAIL = -1, CHECK_UNKNOWN, CHECK_PASS };
 typedef enum verdict_of_check number_check(str compact, str raw);
 
 enum { MOST_FORMS = 5 };
+enum number_start { START_ANY, START_MONTH, START_MAC };
 
 /* A match can only begin where a run of letters and digits begins with one of lead_letters letters (bit n: n of them) and, after
  * them, one of lead_digits digits; min_digits digits stand in the 40 bytes from there. This spares nearly all of the patterns. */
@@ -23,6 +24,7 @@ struct number {
         struct regex regex;
         float score;
     } forms[MOST_FORMS];
+    enum number_start start; /* What else must be seen before a form is tried. */
 };
 
 struct number_table {

@@ -75,7 +75,7 @@ static enum verdict_of_check check_wallet(str compact, str raw)
 
 static struct number table[] = {
     {{"MAC_ADDRESS", "mac", "mac|ethernet|hardware|physical|wifi|interface"}, check_mac, FROM_TO(0, 6), FROM_TO(0, 12), 0, false,
-     {FORM("[0-9a-f]{2}([:-])[0-9a-f]{2}(?:\\1[0-9a-f]{2}){4}\\b(?!\\1[0-9a-f])", 0.6f), FORM("[0-9a-f]{4}\\.[0-9a-f]{4}\\.[0-9a-f]{4}\\b", 0.6f)}},
+     {FORM("[0-9a-f]{2}([:-])[0-9a-f]{2}(?:\\1[0-9a-f]{2}){4}\\b(?!\\1[0-9a-f])", 0.6f), FORM("[0-9a-f]{4}\\.[0-9a-f]{4}\\.[0-9a-f]{4}\\b", 0.6f)}, START_MAC},
     {{"CRYPTO", "crypto", "wallet|btc|bitcoin|crypto|ethereum|eth"}, check_wallet, FROM_TO(0, 3), FROM_TO(0, 31), 1, false,
      {{{.pattern = "(?:bc1[a-z0-9]{39,59}|BC1[A-Z0-9]{39,59}|[13][a-km-zA-HJ-NP-Z1-9]{25,34})\\b", .anchored = true}, 0.5f},
       FORM("0x[0-9a-f]{40}\\b", 0.5f)}},
@@ -84,7 +84,7 @@ static struct number table[] = {
       FORM("(?:" MONTH_NUMBER "([-/.])" DAY "\\1|" DAY "([-/.])" MONTH_NUMBER "\\2)(?:\\d{4}|\\d{2})\\b", 0.6f),
       FORM("(?:" DAY "[- /.]" MONTH_LONG "[- /.,]{1,2}(?:\\d{4}|\\d{2})|" MONTH_LONG "\\.? " DAY "(?:st|nd|rd|th)?,? \\d{4}|" DAY "(?:st|nd|rd|th)? (?:of )?" MONTH_LONG ",? \\d{4})\\b", 0.8f),
       FORM("(?:" MONTH "[-/](?:\\d{4}|\\d{2})|" MONTH_LONG " \\d{4}|\\d{4}/(?:0[1-9]|1[0-2])/(?:0[1-9]|[12]\\d|3[01]))\\b", 0.6f),
-      FORM(MONTH_NUMBER "/(?:\\d{4}|\\d{2})\\b(?!/)", 0.2f)}},
+      FORM(MONTH_NUMBER "/(?:\\d{4}|\\d{2})\\b(?!/)", 0.2f)}, START_MONTH},
 };
 
 TABLE(numbers_general, table);

@@ -40,6 +40,7 @@ enum {
     N_ALLOWS = sizeof allows / sizeof *allows,
     N_STOPWORDS = sizeof stopwords / sizeof *stopwords,
     LONGEST_NAME = 50,  /* Before a keyword. */
+    LONGEST_LINE_PART = 512, /* Of the line around a match that allow-lists see, each way. */
     LONGEST_REST = 24,  /* Between a keyword and its operator. */
 };
 
@@ -97,11 +98,14 @@ static bool stopword_found(void *user, size_t index, size_t start)
     return stopword_owners[index].rule >= 0 && stopword_owners[index].rule != *rule;
 }
 
+/* Bounded, so that one endless line does not make the scan quadratic. */
 static str line_around(str text, size_t start, size_t end)
 {
-    while (start > 0 && text.data[start - 1] != '\n')
+    size_t first = start > LONGEST_LINE_PART ? start - LONGEST_LINE_PART : 0;
+    size_t last = text.n - end > LONGEST_LINE_PART ? end + LONGEST_LINE_PART : text.n;
+    while (start > first && text.data[start - 1] != '\n')
         start--;
-    while (end < text.n && text.data[end] != '\n')
+    while (end < last && text.data[end] != '\n')
         end++;
     return (str){text.data + start, end - start};
 }
