@@ -43,7 +43,7 @@ void engine_end_session(struct engine *engine, struct session *session, enum fin
 static void forget(struct engine *engine, struct session *session)
 {
     if (session->kv != NULL) {
-        prefix_cache_put(&engine->cache, session->ids, session->kv);
+        prefix_cache_put(&engine->cache, session->ids, session->kv, session->is_beyond);
         session->kv = NULL;
         engine->memory_is_short = false;
     }
@@ -169,6 +169,7 @@ int engine_start(struct engine **out, struct model *model, const struct engine_o
     engine->tokenizer = model_tokenizer_peek(model);
     engine->n_vocab = model_info_peek(model)->n_vocab;
     engine->n_context = model_info_peek(model)->n_context;
+    engine->rope_border = decoder_rope_border(decoder);
     engine->options = options != NULL ? *options : (struct engine_options){0};
     if (engine->options.max_sessions <= 0)
         engine->options.max_sessions = 64;

@@ -14,6 +14,7 @@ struct engine {
     const struct tokenizer *tokenizer;
     int n_vocab;
     int n_context;
+    int rope_border;           /* Of the decoder: 0, or the length beyond which all positions turn otherwise. */
     struct engine_options options;
     struct kv_store *store;
     pthread_t thread;

@@ -13,6 +13,7 @@ struct prefix_cache {
         int32_t *ids;
         size_t n;
         struct kv *kv;
+        bool is_beyond; /* Computed beyond the decoder's rope border: of no use below it, nor the other way round. */
         int64_t used; /* Larger is more recent. */
     } entries[PREFIX_CACHE_MOST];
     int n;
@@ -21,10 +22,11 @@ struct prefix_cache {
 
 /* Length of the common beginning of two id lists. */
 size_t prefix_common(const int32_t *a, size_t n_a, const int32_t *b, size_t n_b);
-/* The cached sequence that shares most with ids; *n_common gets how much. NULL: none shares anything. Marks it used. */
-struct kv *prefix_cache_find(struct prefix_cache *cache, const int32_t *ids, size_t n, size_t *n_common);
-/* Takes the sequence over. One that is the beginning of it, or the same, is dropped. */
-void prefix_cache_put(struct prefix_cache *cache, const int32_t *ids, struct kv *kv_take);
+/* The cached sequence on the same side of the rope border that shares most with ids; *n_common gets how much. NULL: none
+ * shares anything. Marks it used. */
+struct kv *prefix_cache_find(struct prefix_cache *cache, const int32_t *ids, size_t n, bool is_beyond, size_t *n_common);
+/* Takes the sequence over. One that is the beginning of it, or the same, on the same side of the border, is dropped. */
+void prefix_cache_put(struct prefix_cache *cache, const int32_t *ids, struct kv *kv_take, bool is_beyond);
 /* Frees the least recently used. False when empty. */
 bool prefix_cache_evict(struct prefix_cache *cache);
 void prefix_cache_clear(struct prefix_cache *cache);

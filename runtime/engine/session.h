@@ -31,6 +31,7 @@ struct session {
     int32_t *ids;              /* Prompt, then answer. */
     size_t n_ids, n_prompt, capacity;
     struct kv *kv;             /* NULL until it runs. Holds the first kv_length ids; what follows is still to be computed. */
+    bool is_beyond;            /* kv is computed for a sequence longer than the decoder's rope border. */
     int n_planned;             /* Rows in the step being made. */
     int row_wanted;            /* Its row among the step's logits, -1: none. */
     int max_tokens;

@@ -16,6 +16,7 @@ static const size_t MOST_LOGITS = 16 << 20; /* Floats in one step: bounds the se
 struct step {
     int32_t tokens[DECODER_MAX_ROWS];
     int32_t positions[DECODER_MAX_ROWS];
+    int32_t reach[DECODER_MAX_ROWS];
     struct kv *kv[DECODER_MAX_ROWS];
     bool want[DECODER_MAX_ROWS];
     int n_rows, n_want;
@@ -93,6 +94,7 @@ static bool add_rows(struct engine *engine, struct session *session, int n)
         int row = step->n_rows++;
         step->tokens[row] = session->ids[at + i];
         step->positions[row] = at + i;
+        step->reach[row] = (int32_t)session->n_ids;
         step->kv[row] = session->kv;
         step->want[row] = false;
     }
@@ -250,6 +252,16 @@ static int grow_logits(struct engine *engine, size_t n)
     return step->logits != NULL ? 0 : WEIR_E_MEMORY;
 }
 
+/* A sequence that has grown past the rope border is computed anew, all its positions with the angles of long ones. */
+static void cross_border(const struct engine *engine, struct session *session)
+{
+    if (engine->rope_border == 0 || session->is_beyond || session->n_ids <= (size_t)engine->rope_border)
+        return;
+    session->is_beyond = true;
+    if (session->kv != NULL)
+        kv_trim(session->kv, 0);
+}
+
 int engine_step(struct engine *engine, struct error *err)
 {
     struct step *step = engine->step;
@@ -257,6 +269,7 @@ int engine_step(struct engine *engine, struct error *err)
     for (int i = 0; i < engine->n_running; i++) {
         engine->running[i]->n_planned = 0;
         engine->running[i]->row_wanted = -1;
+        cross_border(engine, engine->running[i]);
     }
     choose_decoding(engine);
     choose_prompts(engine);
@@ -266,7 +279,7 @@ int engine_step(struct engine *engine, struct error *err)
         return error_set(err, WEIR_E_MEMORY, "engine", "out of memory");
 
     struct batch batch = {.n_rows = step->n_rows, .tokens = step->tokens, .positions = step->positions, .kv = step->kv,
-                          .want = step->want, .cancel = &engine->interrupt};
+                          .want = step->want, .reach = step->reach, .cancel = &engine->interrupt};
     atomic_store(&engine->interrupt, false);
     mark_long(step, true);
     for (int i = 0; i < step->n_members; i++) /* One cancelled before it was marked. */

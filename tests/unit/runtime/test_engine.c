@@ -267,3 +267,53 @@ Test(engine, sessions_that_outgrow_the_kv_budget_still_end_with_the_same_tokens)
     }
     close_engine();
 }
+
+enum { BORDER = 64, LONG_VOCAB = 256 }; /* Of fixtures/hf/phi3-longrope. */
+
+static int keep_largest_of_256(void *user, size_t position, const float *logits)
+{
+    int32_t best = 0;
+    for (int32_t i = 1; i < LONG_VOCAB; i++)
+        if (logits[i] > logits[best])
+            best = i;
+    ((int32_t *)user)[position] = best;
+    return 0;
+}
+
+static int generate(const int32_t *prompt, size_t n, int n_tokens, int32_t *tokens)
+{
+    struct session_event end;
+    struct session *session = submit(prompt, n, &(struct sampling){.max_tokens = n_tokens});
+    cr_assert_eq(drain(session, tokens, &end), n_tokens, "%s", end.error != NULL ? end.error->text : "");
+    session_free(session);
+    return end.usage.cached_tokens;
+}
+
+Test(engine, an_answer_across_longropes_border_equals_whole_passes_and_shares_pages_on_its_own_side_only)
+{
+    enum { PROMPT = 40, N = 50 };
+    const char *path = WEIR_SHARED_DIR "/fixtures/hf/phi3-longrope";
+    struct error err = {0};
+    int32_t ids[PROMPT + N], tokens[N], largest[PROMPT + N];
+    cr_assert(file_exists(WEIR_SHARED_DIR "/fixtures/hf/phi3-longrope/config.json"), "the shared fixtures are not there: %s", path);
+    cr_assert_eq(model_open(&model, path, &(struct model_options){.precision = PRECISION_EXACT, .n_threads = 2}, &err), 0, "%s: %s", err.where, err.text);
+    cr_assert_eq(engine_start(&engine, model, &(struct engine_options){.step_prompt_tokens = 16}, &err), 0, "%s: %s", err.where, err.text);
+    fill_prompt(ids, PROMPT, 3);
+    cr_assert_eq(generate(ids, PROMPT, N, ids + PROMPT), 0);
+
+    cr_assert_eq(model_logits(model, ids, BORDER, keep_largest_of_256, largest, &err), 0);
+    for (int at = PROMPT; at <= BORDER; at++)
+        cr_assert_eq(ids[at], largest[at - 1], "token %d, below the border", at);
+    cr_assert_eq(model_logits(model, ids, PROMPT + N, keep_largest_of_256, largest, &err), 0);
+    for (int at = BORDER + 1; at < PROMPT + N; at++)
+        cr_assert_eq(ids[at], largest[at - 1], "token %d, beyond the border", at);
+
+    /* What is cached now lies beyond the border: of no use to a short prompt, of use to a long one. */
+    cr_assert_eq(generate(ids, PROMPT, 10, tokens), 0);
+    cr_assert_arr_eq(tokens, ids + PROMPT, 10 * sizeof *tokens);
+    cr_assert_geq(generate(ids, PROMPT, 10, tokens), KV_PAGE);
+    cr_assert_arr_eq(tokens, ids + PROMPT, 10 * sizeof *tokens);
+    cr_assert_geq(generate(ids, 80, PROMPT + N - 80, tokens), 80 - 1 - KV_PAGE);
+    cr_assert_arr_eq(tokens, ids + 80, (PROMPT + N - 80) * sizeof *tokens);
+    close_engine();
+}
