@@ -15,12 +15,12 @@ size_t activations_bytes(int n_rows, int n_in)
     return padded(n * ACTIVATION_BLOCK) + 3 * padded(n * 4) + 2 * padded(n * 8) + 64;
 }
 
-void activations_init(struct activations *activations, void *scratch, int n_rows, int n_in)
+void activations_init(struct activations *activations, void *scratch, int n_rows, int n_in, int together)
 {
     int n_blocks = (n_in + ACTIVATION_BLOCK - 1) / ACTIVATION_BLOCK;
     size_t n = (size_t)n_rows * (size_t)n_blocks;
     uint8_t *at = scratch;
-    *activations = (struct activations){.n_rows = n_rows, .n_in = n_in, .n_blocks = n_blocks};
+    *activations = (struct activations){.n_rows = n_rows, .n_in = n_in, .n_blocks = n_blocks, .together = together};
     activations->q = (int8_t *)at;
     at += padded(n * ACTIVATION_BLOCK);
     activations->d = (float *)at;
@@ -34,11 +34,16 @@ void activations_init(struct activations *activations, void *scratch, int n_rows
     activations->half_lift = (int32_t *)at;
 }
 
-static void block_fill(const struct activations *a, const float *x, int n, size_t at, size_t half_at, int width)
+static float largest_of(const float *x, int n)
 {
     float max = 0;
     for (int i = 0; i < n; i++)
         max = fabsf(x[i]) > max ? fabsf(x[i]) : max;
+    return max;
+}
+
+static void block_fill(const struct activations *a, const float *x, int n, float max, size_t at, size_t half_at, int width)
+{
     float d = max / 127.0f, inverse = max > 0 ? 127.0f / max : 0;
     int sums[2] = {0, 0};
     for (int i = 0; i < ACTIVATION_BLOCK; i++) {
@@ -59,13 +64,19 @@ static void block_fill(const struct activations *a, const float *x, int n, size_
 static void fill_scalar(const struct activations *a, const float *x, int tile)
 {
     int first = tile * ACTIVATION_TILE, width = activations_width(a, tile);
-    for (int t = 0; t < width; t++)
+    int span = a->together * ACTIVATION_BLOCK;
+    size_t base = (size_t)first * (size_t)a->n_blocks;
+    for (int t = 0; t < width; t++) {
+        const float *row = x + (size_t)(first + t) * (size_t)a->n_in;
+        float max = 0;
         for (int b = 0; b < a->n_blocks; b++) {
-            int from = b * ACTIVATION_BLOCK, n = a->n_in - from < ACTIVATION_BLOCK ? a->n_in - from : ACTIVATION_BLOCK;
-            size_t base = (size_t)first * (size_t)a->n_blocks;
-            block_fill(a, x + (size_t)(first + t) * (size_t)a->n_in + from, n, base + (size_t)(b * width + t),
+            int from = b * ACTIVATION_BLOCK, left = a->n_in - from;
+            if (b % a->together == 0)
+                max = largest_of(row + from, left < span ? left : span);
+            block_fill(a, row + from, left < ACTIVATION_BLOCK ? left : ACTIVATION_BLOCK, max, base + (size_t)(b * width + t),
                        2 * base + (size_t)(2 * b * width + t), width);
         }
+    }
 }
 
 void activations_fill(const struct activations *activations, const float *x, int tile)

@@ -11,25 +11,35 @@ static float max_across(__m256 v)
     return _mm_cvtss_f32(m);
 }
 
+/* The largest magnitude of n blocks. */
+static float largest_of(const float *x, int n)
+{
+    const __m256 magnitude = _mm256_castsi256_ps(_mm256_set1_epi32(0x7fffffff));
+    __m256 max = _mm256_setzero_ps();
+    for (int i = 0; i < n * ACTIVATION_BLOCK; i += 8)
+        max = _mm256_max_ps(max, _mm256_and_ps(_mm256_loadu_ps(x + i), magnitude));
+    return max_across(max);
+}
+
 void activations_fill_avx2(const struct activations *a, const float *x, int tile)
 {
     int first = tile * ACTIVATION_TILE, width = activations_width(a, tile);
     size_t base = (size_t)first * (size_t)a->n_blocks;
-    const __m256 magnitude = _mm256_castsi256_ps(_mm256_set1_epi32(0x7fffffff));
     const __m256i ones_bytes = _mm256_set1_epi8(1), ones = _mm256_set1_epi16(1);
     const __m256i in_order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
     for (int t = 0; t < width; t++) {
         const float *row = x + (size_t)(first + t) * (size_t)a->n_in;
+        float d = 0, inverse = 0;
         for (int b = 0; b < a->n_blocks; b++) {
-            __m256 v[4], max_v = _mm256_setzero_ps();
-            for (int i = 0; i < 4; i++) {
-                v[i] = _mm256_loadu_ps(row + b * ACTIVATION_BLOCK + i * 8);
-                max_v = _mm256_max_ps(max_v, _mm256_and_ps(v[i], magnitude));
+            if (b % a->together == 0) {
+                int left = a->n_blocks - b;
+                float max = largest_of(row + b * ACTIVATION_BLOCK, left < a->together ? left : a->together);
+                d = max / 127.0f;
+                inverse = max > 0 ? 127.0f / max : 0;
             }
-            float max = max_across(max_v), d = max / 127.0f, inverse = max > 0 ? 127.0f / max : 0;
             __m256i q[4];
             for (int i = 0; i < 4; i++)
-                q[i] = _mm256_cvtps_epi32(_mm256_mul_ps(v[i], _mm256_set1_ps(inverse)));
+                q[i] = _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_loadu_ps(row + b * ACTIVATION_BLOCK + i * 8), _mm256_set1_ps(inverse)));
             /* Packing interleaves the halves of its operands; the permutation puts them back. */
             __m256i bytes = _mm256_packs_epi16(_mm256_packs_epi32(q[0], q[1]), _mm256_packs_epi32(q[2], q[3]));
             bytes = _mm256_permutevar8x32_epi32(bytes, in_order);

@@ -192,7 +192,7 @@ struct job {
     int n_parts;
     const float *x;
     int n_rows;
-    struct activations activations;
+    struct activations activations[2]; /* With scales of one block and of eight; n_blocks 0: not asked for. */
     gemm_groups_fn *gemm_groups;
 };
 
@@ -210,7 +210,9 @@ static gemm_groups_fn *gemm_for_cpu(void)
 static void quantize_chunk(void *arg, int chunk, int thread)
 {
     const struct job *job = arg;
-    activations_fill(&job->activations, job->x, chunk);
+    for (int i = 0; i < 2; i++)
+        if (job->activations[i].n_blocks > 0)
+            activations_fill(&job->activations[i], job->x, chunk);
 }
 
 static void apply_chunk(void *arg, int chunk, int thread)
@@ -230,6 +232,27 @@ static void apply_chunk(void *arg, int chunk, int thread)
     job->gemm_groups(&part->gemm, first, end, scratch);
 }
 
+/* Which of a job's activations a matrix reads. */
+static int activations_of(const struct linear *linear)
+{
+    return tensor_type_block(linear->rows.type) == 256;
+}
+
+/* Lays out the activations that are asked for and quantizes x into them. */
+static void quantize_input(struct job *job, struct pool *pool, const bool asked[2])
+{
+    int n_in = job->parts[0].linear->rows.n_in;
+    size_t n_bytes = activations_bytes(job->n_rows, n_in);
+    uint8_t *scratch = scratch_take(SCRATCH_ACTIVATIONS, n_bytes * (asked[0] && asked[1] ? 2 : 1));
+    for (int i = 0; i < 2; i++)
+        if (asked[i]) {
+            activations_init(&job->activations[i], scratch, job->n_rows, n_in, i == 0 ? 1 : 8);
+            scratch += n_bytes;
+        }
+    int n_tiles = (job->n_rows + ACTIVATION_TILE - 1) / ACTIVATION_TILE;
+    pool_run(n_tiles > 1 ? pool : NULL, n_tiles, quantize_chunk, job);
+}
+
 /* Chunks small enough to balance, large enough that taking one costs little beside doing it. */
 static int chunk_step(const struct linear *linear, int n_units, int n_rows, int n_threads)
 {
@@ -243,7 +266,7 @@ static void apply_together(const struct linear *const *linears, int n_linears, s
 {
     struct job job = {.n_parts = n_linears, .x = x, .n_rows = n_rows, .gemm_groups = gemm_for_cpu()};
     int n_chunks = 0, n_in = linears[0]->rows.n_in, n_threads = pool == NULL ? 1 : pool_threads(pool);
-    bool any_packed = false;
+    bool asked[2] = {false, false};
     for (int i = 0; i < n_linears; i++) {
         const struct linear *linear = linears[i];
         assert(linear->rows.n_in == n_in);
@@ -251,20 +274,18 @@ static void apply_together(const struct linear *const *linears, int n_linears, s
         struct part *part = &job.parts[i];
         *part = (struct part){.linear = linear, .y = y[i], .first_chunk = n_chunks};
         if (linear->packing != NULL) {
-            any_packed = true;
+            int which = activations_of(linear);
+            asked[which] = true;
             part->n_units = linear->packing->packed.n_groups;
-            part->gemm = (struct gemm){&linear->packing->packed, &job.activations, linear->rows.bias, linear->rows.scale, y[i]};
+            part->gemm = (struct gemm){&linear->packing->packed, &job.activations[which], linear->rows.bias, linear->rows.scale, y[i]};
         } else {
             part->n_units = (linear->rows.n_out + ROWS_AT_ONCE - 1) / ROWS_AT_ONCE;
         }
         part->step = chunk_step(linear, part->n_units, n_rows, n_threads);
         n_chunks += (part->n_units + part->step - 1) / part->step;
     }
-    if (any_packed) {
-        activations_init(&job.activations, scratch_take(SCRATCH_ACTIVATIONS, activations_bytes(n_rows, n_in)), n_rows, n_in);
-        int n_tiles = activations_tiles(&job.activations);
-        pool_run(n_tiles > 1 ? pool : NULL, n_tiles, quantize_chunk, &job);
-    }
+    if (asked[0] || asked[1])
+        quantize_input(&job, pool, asked);
     pool_run(pool, n_chunks, apply_chunk, &job);
 }
 

@@ -104,6 +104,14 @@ def test_a_gguf_model_gives_llama_cpps_logits(path, tmp_path):
     assert nmse(got, want) <= bound, f"NMSE {nmse(got, want):.2g}"
 
 
+@pytest.mark.parametrize("path", ARCHS, ids=[os.path.basename(p)[:-5] for p in ARCHS])
+def test_fast_precision_rounds_activations_as_llama_cpp_does(path, tmp_path):
+    ids = json.load(open(path[:-5] + ".json"))["tokens"]
+    want = np.fromfile(path[:-5] + ".logits", dtype="<f4").reshape(len(ids), -1)
+    got = logits(path, [ids], tmp_path, "--precision", "fast")[0]
+    assert nmse(got, want) <= 1e-5, f"NMSE {nmse(got, want):.2g}"
+
+
 SMOLLM2 = os.path.join(os.environ.get("WEIR_CACHE") or os.path.expanduser("~/.cache/weir"),
                        "models/smollm2-135m-instruct/SmolLM2-135M-Instruct.Q4_1.gguf")
 
