@@ -2,9 +2,11 @@
  * order, so the n-th text found is the n-th one replaced.
  *
  * A text is any string value wherever it stands (messages, system prompt, tool definitions and arguments, file names, fields
- * nobody knows), any long number, and any member name that is no plain identifier. Numbers and names cannot be replaced:
+ * nobody knows), any long number (of a real its whole part), and any member name that is no plain identifier. Numbers and names cannot be replaced:
  * a finding in one of them makes body_redact fail, which closes the remote path. */
 #include "request/request.h"
+
+#include <math.h>
 
 enum { MAX_FIELDS = 65536, MAX_DEPTH = 512, MAX_PATH_BYTES = 160, SHORTEST_NUMBER = 100000 };
 
@@ -74,11 +76,14 @@ static bool is_plain_identifier(str name)
     return true;
 }
 
-/* Members of the body itself that hold no text of anyone's: the model's name, numbers with a meaning of their own. */
-static bool is_setting(const char *name)
+/* Members of the body itself that hold no text of anyone's: the model's name, numbers with a meaning of their own. What
+ * holds members of its own may hold anything, but for logit_bias, whose names and values were read as numbers. */
+static bool is_setting(const char *name, const json_t *value)
 {
     static const char *const settings[] = {"model", "seed", "max_tokens", "max_completion_tokens", "n", "best_of", "top_k",
-                                           "logprobs", "top_logprobs", "dimensions", "logit_bias", "stream", "stream_options"};
+                                           "logprobs", "top_logprobs", "dimensions", "logit_bias", "stream"};
+    if ((json_is_object(value) && strcmp(name, "logit_bias") != 0) || json_is_array(value))
+        return false;
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
         if (strcmp(name, settings[i]) == 0)
             return true;
@@ -126,7 +131,7 @@ static int walk_value(struct walk *walk, json_t *value, const char *path, int de
         const char *name;
         json_t *member;
         json_object_foreach(value, name, member) {
-            if ((depth == 0 && is_setting(name)) || is_api_word(name, member))
+            if ((depth == 0 && is_setting(name, member)) || is_api_word(name, member))
                 continue;
             snprintf(below, sizeof below, "%.*s%s%.64s", MAX_PATH_BYTES, path, path[0] != '\0' ? "." : "", name);
             if (!is_plain_identifier(str_of(name)))
@@ -138,7 +143,13 @@ static int walk_value(struct walk *walk, json_t *value, const char *path, int de
         }
         return 0;
     }
-    case JSON_REAL:
+    case JSON_REAL: {
+        double number = json_real_value(value);
+        if (number > -SHORTEST_NUMBER && number < SHORTEST_NUMBER)
+            return 0;
+        char *digits = arena_printf(walk->arena, "%.0f", number < 0 ? ceil(number) : floor(number));
+        return digits != NULL ? visit(walk, path, str_of(digits), NULL) : error_set(walk->err, WEIR_E_MEMORY, path, "out of memory");
+    }
     case JSON_TRUE:
     case JSON_FALSE:
     case JSON_NULL:

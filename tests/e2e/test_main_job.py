@@ -13,7 +13,7 @@ from weir_process import BINARY
 CARD = "4012 8888 8888 1881"
 TOKEN = "ghp_x7Kq2mVb9Tn4Rw8Zc1Yd5Hf3Lj6PsAe0UgQi"
 PROVIDER_KEY = "sk-of-the-gateway"
-EASY, HARD = "Hello!", "Prove that there are infinitely many primes congruent to 3 modulo 4, step by step."
+EASY = "Hello!"
 
 
 @pytest.fixture(scope="module")
@@ -72,24 +72,6 @@ def test_a_query_is_answered_here_and_its_rows_say_so(weir, far):
     # What it would have cost elsewhere: the same tokens at the first target's price.
     assert books.outcome["counterfactual_nusd"] == usage["prompt_tokens"] * 150 + usage["completion_tokens"] * 600
     assert far.requests == 0
-
-
-def test_a_hard_query_is_escalated_and_its_rows_say_so(weir, far):
-    answer = ask(weir, body=question(HARD, "auto:0"))
-    assert answer.status == 200 and answer.body["choices"][0]["message"]["content"] == TEXT
-    assert answer.headers["x-weir-route"] == "remote:first/" + MODEL
-    books = rows_of(weir, answer)
-    inputs = json.loads(books.decision["inputs"])
-    assert inputs["score"]["gain"] > 0 and json.loads(books.decision["reasons"])[0] == "gain_above_max_regret"
-    assert books.decision["head_id"]
-    assert [a["result"] for a in books.attempts] == ["ok"]
-    assert far.bodies[0]["messages"][-1]["content"] == HARD
-
-
-def test_the_classifier_parts_easy_from_hard(weir):
-    easy, hard = (ask(weir, "/v1/route", question(text, "gpt-4o")).body for text in (EASY, HARD))
-    assert easy["score"]["gain"] < hard["score"]["gain"]
-    assert easy["route"] == "local" and hard["route"] == "remote:first/" + MODEL
 
 
 def test_a_named_remote_model_is_asked_with_the_gateways_own_key_and_priced(weir, far):
@@ -206,12 +188,17 @@ def test_every_field_that_could_leave_is_scanned(weir, far):
         "unknown": {"made_up_field": {"deep": [f"Card {CARD}"]}},
         "prediction": {"prediction": {"type": "content", "content": f"Card {CARD}"}},
         "stop": {"stop": [CARD]},
+        "file name": {"messages": [{"role": "user", "content": [{"type": "file", "file": {"filename": f"card-{CARD}.pdf", "file_id": "f"}}]}]},
+        "a member's name": {"metadata": {CARD: "x"}},
+        "an integer": {"metadata": {"n": 4012888888881881}},
+        "a real": {"metadata": {"n": 4012888888881881.0}},
+        "options of a stream": {"stream": True, "stream_options": {"include_usage": True, "note": f"Card {CARD}"}},
     }
     for place, change in places.items():
         answer = ask(weir, body={**question("Hi"), **change})
         for body in far.bodies:
-            assert "1881" not in json.dumps(body), f"the card left in {place}"
-        if answer.status == 200:
+            assert not any(tail in json.dumps(body) for tail in ("1881", "888888")), f"the card left in {place}"
+        if "x-weir-decision-id" in answer.headers:
             assert rows_of(weir, answer).decision["effect"] != "allow", place
         far.reset()
 

@@ -8,7 +8,8 @@ From Python:       with Provider(dir) as p: p.url, p.ca, p.script([...]), p.requ
 
 A script is a list of steps; each request (to /v1/chat/completions, /v1/completions, /v1/embeddings) takes the next one; the
 last one stays. A step is a dict:
-    {"kind": "ok"}                          an answer; "text" sets it ("The stand-in says hello."), "tokens" how it is cut
+    {"kind": "ok"}                          an answer; "text" sets it ("The stand-in says hello."), "tokens" how it is cut, "tool_calls": [...]
+                                            makes it call tools instead, their arguments cut into pieces of a few characters
     {"kind": "status", "status": 500, "error": {...}, "retry_after": "1"}
     {"kind": "error_body"}                  200 with an error object
     {"kind": "bad_json"}                    200 with what is no JSON
@@ -187,7 +188,8 @@ class Handler(BaseHTTPRequestHandler):
                 return self.drop()
             if kind == "stall":
                 return self.wait()
-            choices = [{"index": i, "finish_reason": "stop", "logprobs": None, "message": {"role": "assistant", "content": text}} if chat
+            message = {"role": "assistant", "content": None, "tool_calls": step["tool_calls"]} if "tool_calls" in step else {"role": "assistant", "content": text}
+            choices = [{"index": i, "finish_reason": "tool_calls" if "tool_calls" in step else "stop", "logprobs": None, "message": message} if chat
                        else {"index": i, "finish_reason": "stop", "logprobs": None, "text": text} for i in range(n)]
             return self.answer(200, dict(base, object="chat.completion" if chat else "text_completion", choices=choices, usage=usage))
         self.send_response(200)
@@ -205,7 +207,12 @@ class Handler(BaseHTTPRequestHandler):
         if chat:
             for i in range(n):
                 event([{"index": i, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}])
-        for k, piece in enumerate(pieces_of(text, step.get("tokens"))):
+        for index, call in enumerate(step.get("tool_calls", [])):
+            arguments = call["function"]["arguments"]
+            event([{"index": 0, "delta": {"tool_calls": [{**call, "index": index, "function": {"name": call["function"]["name"], "arguments": ""}}]}, "finish_reason": None}])
+            for at in range(0, len(arguments), 5):
+                event([{"index": 0, "delta": {"tool_calls": [{"index": index, "function": {"arguments": arguments[at:at + 5]}}]}, "finish_reason": None}])
+        for k, piece in enumerate([] if "tool_calls" in step else pieces_of(text, step.get("tokens"))):
             at = step.get("at", 1)
             if kind in ("cut", "truncate", "stall") and k == at:
                 return {"cut": self.drop, "truncate": self.drop_politely, "stall": self.wait}[kind]()
@@ -219,7 +226,7 @@ class Handler(BaseHTTPRequestHandler):
             for i in range(n):
                 event([{"index": i, "delta": {"content": piece}, "finish_reason": None} if chat else {"index": i, "text": piece, "finish_reason": None}])
         for i in range(n):
-            event([{"index": i, "delta": {}, "finish_reason": "stop"} if chat else {"index": i, "text": "", "finish_reason": "stop"}])
+            event([{"index": i, "delta": {}, "finish_reason": "tool_calls" if "tool_calls" in step else "stop"} if chat else {"index": i, "text": "", "finish_reason": "stop"}])
         if (question.get("stream_options") or {}).get("include_usage"):
             event([], usage=usage)
         if kind != "no_done":
