@@ -1,5 +1,6 @@
-/* Thread pool: one job at a time, cut into chunks that threads take from a shared counter, so that a helper which the
- * operating system has put aside delays one chunk and not its fixed share.
+/* Thread pool: one job at a time, cut into chunks. Each thread has a run of neighbouring chunks (weights are then read in
+ * one stream a thread) and takes from the others' runs when its own is done, so that a helper which the operating system has
+ * put aside delays one chunk and not its share.
  *
  * A job is published by raising `generation` (odd while helpers may join, see below). Helpers spin on it for SPIN_US
  * after their last job, then sleep on a futex; the caller wakes them only if one sleeps. The caller works on chunks
@@ -28,16 +29,21 @@ enum {
     ALONE_MAX_US = 64000,
 };
 
+/* A thread's run of chunks: next … end - 1 are not yet taken. */
+struct share {
+    _Alignas(64) _Atomic int next;
+    int end;
+};
+
 struct pool {
     int n_threads;
     _Alignas(64) _Atomic uint32_t generation; /* Raised by one when a job opens (odd) and when it closes (even). */
     _Alignas(64) _Atomic int n_inside;
     _Atomic int n_sleeping;
     _Atomic bool stopping;
-    _Alignas(64) _Atomic int next_chunk;
-    int n_chunks;
     pool_fn *fn;
     void *arg;
+    struct share *shares; /* n_threads of them. */
     int64_t alone_until_us; /* The caller's own: 0 as a rule. */
     int64_t alone_us;       /* How long next time. */
     pthread_t helpers[];
@@ -67,13 +73,19 @@ static void futex_wake_all(_Atomic uint32_t *word)
     syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
 }
 
+/* The thread's own share, then what is left of the others'. */
 static void work(struct pool *pool, int thread)
 {
-    for (;;) {
-        int chunk = atomic_fetch_add_explicit(&pool->next_chunk, 1, memory_order_relaxed);
-        if (chunk >= pool->n_chunks)
-            return;
-        pool->fn(pool->arg, chunk, thread);
+    for (int i = 0; i < pool->n_threads; i++) {
+        struct share *share = &pool->shares[(thread + i) % pool->n_threads];
+        for (;;) {
+            if (atomic_load_explicit(&share->next, memory_order_relaxed) >= share->end)
+                break;
+            int chunk = atomic_fetch_add_explicit(&share->next, 1, memory_order_relaxed);
+            if (chunk >= share->end)
+                break;
+            pool->fn(pool->arg, chunk, thread);
+        }
     }
 }
 
@@ -128,6 +140,12 @@ struct pool *pool_new(int n_threads)
     if (pool == NULL)
         return NULL;
     memset(pool, 0, sizeof *pool);
+    pool->shares = aligned_alloc(64, (size_t)n_threads * sizeof *pool->shares);
+    if (pool->shares == NULL) {
+        free(pool);
+        return NULL;
+    }
+    memset(pool->shares, 0, (size_t)n_threads * sizeof *pool->shares);
     pool->n_threads = 1;
     while (pool->n_threads < n_threads) {
         struct helper_start *start = malloc(sizeof *start);
@@ -156,6 +174,7 @@ void pool_free(struct pool *pool)
     futex_wake_all(&pool->generation);
     for (int i = 0; i < pool->n_threads - 1; i++)
         pthread_join(pool->helpers[i], NULL);
+    free(pool->shares);
     free(pool);
 }
 
@@ -202,8 +221,10 @@ void pool_run(struct pool *pool, int n_chunks, pool_fn *fn, void *arg)
     }
     pool->fn = fn;
     pool->arg = arg;
-    pool->n_chunks = n_chunks;
-    atomic_store_explicit(&pool->next_chunk, 0, memory_order_relaxed);
+    for (int i = 0; i < pool->n_threads; i++) {
+        atomic_store_explicit(&pool->shares[i].next, (int)((int64_t)n_chunks * i / pool->n_threads), memory_order_relaxed);
+        pool->shares[i].end = (int)((int64_t)n_chunks * (i + 1) / pool->n_threads);
+    }
     atomic_fetch_add(&pool->generation, 1); /* Opens: the job's fields are visible to whoever sees it. */
     if (atomic_load(&pool->n_sleeping) > 0)
         futex_wake_all(&pool->generation);

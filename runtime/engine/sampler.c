@@ -1,5 +1,6 @@
 /* See sampler.h. Runs on the engine's thread; no allocation in a pick. */
 #include "engine/sampler.h"
+#include "kernels/ops.h"
 
 #include <math.h>
 
@@ -153,21 +154,14 @@ static void apply_bias_and_penalties(const struct sampler *sampler, float *logit
 
 static int32_t largest(const float *logits, int n)
 {
-    int32_t best = 0;
-    for (int32_t i = 1; i < n; i++)
-        if (logits[i] > logits[best])
-            best = i;
-    return best;
+    return (int32_t)largest_at(logits, n);
 }
 
-/* log Σ exp(logits), in double for the sum. */
+/* log Σ exp(logits). */
 static double log_sum_exp(const float *logits, int n)
 {
     float top = logits[largest(logits, n)];
-    double sum = 0;
-    for (int i = 0; i < n; i++)
-        sum += exp((double)(logits[i] - top));
-    return (double)top + log(sum);
+    return (double)top + log(sum_exp(logits, top, n));
 }
 
 static void report_logprobs(const float *logits, int n, int32_t id, struct token_logprob *chosen, struct token_logprob *top, int n_top)

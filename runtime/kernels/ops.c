@@ -14,8 +14,16 @@
             return;                                                                                                                    \
         }                                                                                                                              \
     } while (0)
+/* The same of a function with a value. */
+#define VECTOR_VALUE(name, ...)                                                                                                        \
+    do {                                                                                                                               \
+        enum cpu_level level = cpu_level();                                                                                            \
+        if (level != CPU_SCALAR)                                                                                                       \
+            return (level == CPU_VNNI ? name##_vnni : name##_avx2)(__VA_ARGS__);                                                       \
+    } while (0)
 #else
 #define VECTOR_FORM(name, ...)
+#define VECTOR_VALUE(name, ...)
 #endif
 
 void rms_norm(const float *x, const float *w, float w_offset, float eps, int n, float *y)
@@ -59,6 +67,25 @@ void softmax(float *x, int n)
     float scale = sum > 0 ? (float)(1.0 / sum) : 0;
     for (int i = 0; i < n; i++)
         x[i] *= scale;
+}
+
+int64_t largest_at(const float *x, int64_t n)
+{
+    VECTOR_VALUE(largest_at, x, n);
+    int64_t best = 0;
+    for (int64_t i = 1; i < n; i++)
+        if (x[i] > x[best])
+            best = i;
+    return best;
+}
+
+double sum_exp(const float *x, float shift, int64_t n)
+{
+    VECTOR_VALUE(sum_exp, x, shift, n);
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++)
+        sum += exp((double)(x[i] - shift));
+    return sum;
 }
 
 static float activation_value(enum activation activation, float x)

@@ -13,6 +13,11 @@ void layer_norm(const float *x, const float *w, const float *b, float eps, int n
 /* Softmax in place over n values; with -INFINITY as mask. */
 void softmax(float *x, int n);
 
+/* The index of the largest of n values, the first among equals; 0 when all are NAN or -INFINITY. */
+int64_t largest_at(const float *x, int64_t n);
+/* Σ exp(x - shift). The vector forms are within 1e-6 of the sum. */
+double sum_exp(const float *x, float shift, int64_t n);
+
 enum activation { ACTIVATION_SILU, ACTIVATION_GELU, ACTIVATION_GELU_TANH, ACTIVATION_GELU_QUICK, ACTIVATION_RELU, ACTIVATION_RELU2, ACTIVATION_TANH };
 void activate(enum activation activation, float *x, int64_t n);
 /* x = act(x) · y: SwiGLU and GeGLU (Shazeer 2020). */

@@ -7,6 +7,8 @@
 #define OPS_FORMS(isa)                                                                                                                 \
     void rms_norm_##isa(const float *x, const float *w, float w_offset, float eps, int n, float *y);                                   \
     void layer_norm_##isa(const float *x, const float *w, const float *b, float eps, int n, float *y);                                 \
+    int64_t largest_at_##isa(const float *x, int64_t n);                                                                               \
+    double sum_exp_##isa(const float *x, float shift, int64_t n);                                                                      \
     void softmax_##isa(float *x, int n);                                                                                               \
     void activate_##isa(enum activation activation, float *x, int64_t n);                                                              \
     void activate_gate_##isa(enum activation activation, float *x, const float *y, int64_t n);                                         \

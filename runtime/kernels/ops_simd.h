@@ -63,6 +63,48 @@ void SIMD_NAME(softmax)(float *x, int n)
         vf_store_first(x + i, vf_mul(vf_load_first(x + i, n - i), by), n - i);
 }
 
+int64_t SIMD_NAME(largest_at)(const float *x, int64_t n)
+{
+    enum { PIECE = 64 * VF };
+    float best = -INFINITY;
+    int64_t piece = 0;
+    for (int64_t from = 0; from < n; from += PIECE) { /* The piece that has it first, then the place in the piece. */
+        int64_t end = n - from < PIECE ? n : from + PIECE;
+        vf max = vf_set(-INFINITY);
+        int64_t i = from;
+        for (; i + VF <= end; i += VF)
+            max = vf_max(vf_load(x + i), max);
+        if (i < end)
+            max = vf_max(vf_keep_first(vf_load_first(x + i, (int)(end - i)), (int)(end - i), -INFINITY), max);
+        float here = vf_largest(max);
+        if (here > best) {
+            best = here;
+            piece = from;
+        }
+    }
+    for (int64_t i = piece; i < n; i++)
+        if (x[i] == best)
+            return i;
+    return 0;
+}
+
+double SIMD_NAME(sum_exp)(const float *x, float shift, int64_t n)
+{
+    enum { PIECE = 16 * VF }; /* Summed in f32, then in f64. */
+    double total = 0;
+    for (int64_t from = 0; from < n; from += PIECE) {
+        int64_t end = n - from < PIECE ? n : from + PIECE;
+        vf sum = vf_set(0), by = vf_set(shift);
+        int64_t i = from;
+        for (; i + VF <= end; i += VF)
+            sum = vf_add(sum, vf_exp(vf_sub(vf_load(x + i), by)));
+        if (i < end)
+            sum = vf_add(sum, vf_exp(vf_keep_first(vf_sub(vf_load_first(x + i, (int)(end - i)), by), (int)(end - i), -INFINITY)));
+        total += (double)vf_sum(sum);
+    }
+    return total;
+}
+
 SIMD_INLINE vf activation_vector(enum activation activation, vf x)
 {
     const vf zero = vf_set(0);

@@ -134,3 +134,41 @@ Test(ops, rotary_positions_match_the_scalar_form)
                 compare("rope", run_rope, x, MOST / head_dim * head_dim, 2e-6);
             }
 }
+
+Test(ops, the_largest_is_the_first_among_equals)
+{
+    static float x[5000];
+    static const int lengths[] = {1, 5, 16, 33, 1024, 1025, 4999};
+    for (enum cpu_level level = CPU_SCALAR; level <= CPU_VNNI; level++) {
+        if (cpu_level_set(level) != level)
+            continue;
+        for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+            int n = lengths[i];
+            for (int at = 0; at < n; at += 1 + n / 7) {
+                fill(x, n, 1);
+                x[at] = x[n - 1] = 3;
+                cr_assert_eq(largest_at(x, n), at, "level %d, %d values: %lld, not %d", (int)level, n, (long long)largest_at(x, n), at);
+            }
+            for (int at = 0; at < n; at++)
+                x[at] = -INFINITY;
+            cr_assert_eq(largest_at(x, n), 0);
+            x[n - 1] = -1e30f;
+            cr_assert_eq(largest_at(x, n), n - 1);
+        }
+    }
+}
+
+Test(ops, sums_of_exponentials_agree_at_all_levels)
+{
+    static float x[5000];
+    for (int n = 1; n < 5000; n = n * 3 + 1) {
+        fill(x, n, 20);
+        x[n / 2] = n > 2 ? -INFINITY : x[n / 2];
+        cpu_level_set(CPU_SCALAR);
+        double expected = sum_exp(x, 19, n);
+        for (enum cpu_level level = CPU_AVX2; level <= CPU_VNNI; level++)
+            if (cpu_level_set(level) == level)
+                cr_assert(fabs(sum_exp(x, 19, n) - expected) <= 1e-6 * expected, "level %d, %d values: %.9g, not %.9g", (int)level, n,
+                          sum_exp(x, 19, n), expected);
+    }
+}
