@@ -42,8 +42,10 @@ static int read_method(const struct loader *loader, struct int4 *packed)
     str method = {NULL, 0}, format = {NULL, 0};
     int64_t bits = 4;
     if (json_member_str(about, "quant_method", &method, loader->err) < 0 || json_member_str(about, "checkpoint_format", &format, loader->err) < 0 ||
-        json_member_i64(about, "bits", &bits, loader->err) < 0)
-        return error_prefix(loader->err, "config.json: quantization_config");
+        json_member_i64(about, "bits", &bits, loader->err) < 0) {
+        error_prefix(loader->err, "config.json: quantization_config");
+        return error_prefix(loader->err, path);
+    }
     if (bits != 4)
         return error_set(loader->err, WEIR_E_UNSUPPORTED, path, "quantization_config: %" PRId64 " bits are not supported (4 are)", bits);
     packed->awq = str_equal(method, STR("awq"));

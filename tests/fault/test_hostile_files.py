@@ -48,7 +48,8 @@ def run_weir(what, arguments, text, named):
         return f"{what}: {message[:3000]}"
     if done.returncode not in (0, 1):
         return f"{what}: exit {done.returncode}: {message[-600:]}"
-    if done.returncode == 1 and named not in message:
+    too_long = "line 1: ids:" in message  # The file is lawful, but its model takes fewer tokens than the line has.
+    if done.returncode == 1 and named not in message and not too_long:
         return f"{what}: the message does not name {named}: {message[-600:]}"
     return None
 
