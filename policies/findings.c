@@ -49,10 +49,10 @@ static int compare_by_place(const void *a, const void *b)
 
 void findings_settle(struct findings *findings, size_t first)
 {
-    struct finding *items = findings->items + first;
     size_t n = findings->n - first, kept = 0;
     if (n == 0)
         return;
+    struct finding *items = findings->items + first;
     qsort(items, n, sizeof *items, compare_for_merge);
     for (size_t i = 0; i < n; i++) {
         struct finding *last = kept > 0 ? &items[kept - 1] : NULL;

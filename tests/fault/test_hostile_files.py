@@ -1,5 +1,5 @@
 """Hostile model files through the verbs: models of ../shared/fixtures, mutated and cut at many places with a fixed seed, given to
-`weir logits|embed|tokenize|render`. Each run ends by itself within 20 s, within its memory limit, with exit 0, or with exit 1 and a
+`weir logits|embed|tokenize|render|quantize`. Each run ends by itself within 20 s, within its memory limit, with exit 0, or with exit 1 and a
 message that names the file. Under AddressSanitizer (WEIR_BINARY of the asan preset) every fault is a failure too."""
 import concurrent.futures
 import json
@@ -135,6 +135,10 @@ def test_mutated_gguf_models(tmp_path):
                 kind = i % 3
                 path.write_bytes(gguf_numbers_mutate(data, mine) if kind == 0 else bytes_mutate(data, mine, 0, 3000) if kind == 1 else bytes_mutate(data, mine, 0, header))
                 fault = run_weir(f"logits {path.name}", ["logits", "--model", str(path), "--out", os.devnull], ids_line(mine), path.name)
+                if fault is None and i % 4 == 0:
+                    out = path.with_suffix(".out")
+                    fault = run_weir(f"quantize {path.name}", ["quantize", "--model", str(path), "--out", str(out), "--type", "Q4_0"], "", path.name)
+                    out.unlink(missing_ok=True)
                 if fault is None or ROUNDS <= 4:
                     path.unlink()
                 return fault
@@ -181,6 +185,30 @@ def test_mutated_directories(tmp_path):
                 return fault
 
             jobs.append(job)
+    run_all(jobs)
+
+
+def test_mutated_adapters(tmp_path):
+    chance = random.Random(SEED + 4)
+    model = os.path.join(FIXTURES, "hf", "llama-lora")
+    jobs = []
+    for i in range(7 * ROUNDS):
+        seed = chance.random()
+
+        def job(i=i, seed=seed):
+            mine = random.Random(seed)
+            folder = tmp_path / f"adapter-{i}"
+            shutil.copytree(os.path.join(model, "adapter"), folder, copy_function=shutil.copyfile)
+            os.chmod(folder, 0o755)
+            config, weights = folder / "adapter_config.json", folder / "adapter_model.safetensors"
+            if i % 2:
+                config.write_text(json.dumps(json_mutate(json.loads(config.read_text()), mine)))
+            else:
+                data = weights.read_bytes()
+                weights.write_bytes(bytes_mutate(data, mine, 0, 8 + struct.unpack_from("<Q", data)[0]))
+            return run_weir(f"logits --adapter {folder.name}", ["logits", "--model", model, "--adapter", str(folder), "--out", os.devnull], ids_line(mine), folder.name)
+
+        jobs.append(job)
     run_all(jobs)
 
 

@@ -43,6 +43,7 @@ static int replay_file(const char *folder, const char *name)
 int main(int argc, char **argv)
 {
     int n_replayed = 0;
+    LLVMFuzzerTestOneInput((const uint8_t *)"", 0); /* The empty input belongs to every corpus. */
     for (int i = 1; i < argc; i++) {
         DIR *folder = opendir(argv[i]);
         if (folder == NULL) {
