@@ -353,6 +353,8 @@ int yaml_doc_read(struct yaml_doc *tree, yaml_node_t *node, const struct yaml_fi
         if (seen >> index & 1)
             return yaml_doc_fail(tree, key, err, "%s: \"%s\" stands here twice", what, field->name);
         seen |= (uint64_t)1 << index;
+        if (yaml_node_is_null(value) && field->required)
+            return yaml_doc_fail(tree, key, err, "%s: \"%s\" is required: it can't be null", what, field->name);
         if (yaml_node_is_null(value))
             continue;
         char *at = (char *)target + field->offset;

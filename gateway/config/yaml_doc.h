@@ -51,8 +51,8 @@ struct yaml_field {
     bool required;
 };
 
-/* Reads a mapping into target by fields (ended by a NULL name). A null value leaves the default. what names the mapping in
- * errors ("providers[2]"). */
+/* Reads a mapping into target by fields (ended by a NULL name). A null value leaves the default; of a required field it is
+ * an error. what names the mapping in errors ("providers[2]"). */
 int yaml_doc_read(struct yaml_doc *tree, yaml_node_t *node, const struct yaml_field *fields, void *target, const char *what,
                    struct error *err) WEIR_CHECKED;
 /* A non-empty scalar's text, copied into the arena. */

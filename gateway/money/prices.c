@@ -134,9 +134,6 @@ static int read_rows(struct yaml_doc *tree, yaml_node_t *node, void *target, str
             status = read_amount(tree, entry, "output", texts.output, &row->output_nusd, err);
         if (status < 0)
             return status;
-        /* A row with null for an amount that is required has an unknown price: it is no row. */
-        if (row->input_nusd == MONEY_UNKNOWN || row->output_nusd == MONEY_UNKNOWN)
-            return yaml_doc_fail(tree, entry, err, "%s: input and output must both be given; leave an unknown price out of the list", what);
         row->model = texts.model;
         row->provider = texts.provider;
         row->line = (int)entry->start_mark.line + 1;
@@ -173,8 +170,6 @@ int prices_parse(const struct prices **out, const char *name, str yaml, struct e
                               : yaml_doc_read(&tree, root, file_fields, prices, "the price list", err);
         yaml_doc_release(&tree);
     }
-    if (status == 0 && prices->version == NULL)
-        status = error_set(err, WEIR_E_INVALID, name, "the price list's version is missing");
     if (status == 0 && prices->n > 0)
         qsort(prices->rows, prices->n, sizeof *prices->rows, compare_rows);
     for (size_t i = 1; i < prices->n && status == 0; i++)

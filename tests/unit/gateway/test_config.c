@@ -114,6 +114,7 @@ Test(config, an_error_names_file_line_column_and_what_was_meant)
         {"providers: [{name: a, base_url: 'http://example.com/v1'}]\n", "weir.yaml:1:13", "only to a loopback"},
         {"providers: [{name: a, base_url: 'https://u:p@example.com/v1'}]\n", "weir.yaml:1:13", "base_url"},
         {"providers: [{name: a}]\n", "weir.yaml:1:13", "\"base_url\" is missing"},
+        {"providers: [{name: ~, base_url: \"https://x/v1\"}]\n", "weir.yaml:1:14", "\"name\" is required"},
         {"providers: [{name: a, base_url: 'https://x/', api_key: sk-1}]\n", "weir.yaml:1:47", "did you mean \"api_key_env\""},
         {"providers: [{name: a, base_url: 'https://x/', timeouts: {connect: 5}}]\n", "weir.yaml:1:67", "a duration like"},
         {"providers: [{name: a, base_url: 'https://x/'}, {name: a, base_url: 'https://y/'}]\n", "weir.yaml:1:48", "taken already"},

@@ -66,6 +66,7 @@ Test(prices, amounts_that_are_not_exact_are_refused)
     cr_assert_null(parse("version: a\nprices: [{model: m, input: cheap, output: 1}]\n", &err));
     cr_assert_str_eq(err.where, "prices.yaml:2:10");
     cr_assert_null(parse("prices: []\n", &err));
+    cr_assert_null(parse("version: a\nprices: [{model: ~, input: 1, output: 1}]\n", &err));
     cr_assert_null(parse("version: a\nprices: [{model: m, input: 1, output: 1}, {model: m, input: 2, output: 2}]\n", &err));
 }
 
