@@ -65,8 +65,8 @@ def main():
         text = pattern(rule["regex"])
         assigns = ASSIGNS in text
         inner = text[4:] if text.startswith("(?i)") else text
-        name = inner[len(PREFIX):].split(ASSIGNS)[0].lower() if assigns and inner.startswith(PREFIX) else ""
-        prefixed = name != "" and all(word.lower() in name for word in rule["keywords"])
+        name = inner[len(PREFIX):].split(ASSIGNS)[0] if assigns and inner.startswith(PREFIX) else ""
+        prefixed = name != "" and all(re.fullmatch(name, word, re.I) or word.lower() in name.lower() for word in rule["keywords"])
         assigns = assigns and prefixed
         back = 64 if inner.lower().lstrip("\\b(").startswith(tuple(word.lower() for word in rule["keywords"])) else LOOKBACK
         back = LONGER_LOOKBACK.get(rule["id"], back)

@@ -23,7 +23,8 @@ struct findings {
     struct finding *items; /* By start; of one type never one inside another. */
     size_t n;
     size_t capacity;
-    bool truncated;        /* The text was longer than the pack scans, or there were too many: not all was seen. */
+    size_t n_confirmations; /* Patterns tried, the scan's measure of work: at most 4 for each byte and 4096 for the text. */
+    bool truncated;        /* The text was longer than the pack scans, there were too many, or the confirmations ran out: not all was seen. */
 };
 void findings_release(struct findings *findings);
 

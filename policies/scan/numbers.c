@@ -3,7 +3,7 @@
 #include "scan/numbers.h"
 
 static const struct number_table *const tables[] = {&numbers_general, &numbers_americas, &numbers_europe, &numbers_asia};
-enum { N_TABLES = sizeof tables / sizeof *tables, MOST_NUMBERS = 128, LONGEST_VALUE = 64, WINDOW = 40 };
+enum { N_TABLES = sizeof tables / sizeof *tables, MOST_NUMBERS = 192, LONGEST_VALUE = 64, WINDOW = 40, LONGEST_FORM = 160 };
 
 size_t number_entity_count(void)
 {
@@ -56,7 +56,8 @@ static enum verdict_of_check check(const struct number *number, str raw)
 struct start {
     size_t at;
     uint32_t letters, digits; /* One bit each. */
-    int n_digits;
+    int n_digits, run;
+    char after; /* The character after the leading letters and digits, NUL at the end of the text. */
     bool inside;
     bool mac, month, near_digit; /* Looks like a hardware address; begins with a month's name; a digit is not far behind the letters. */
 };
@@ -79,12 +80,17 @@ static struct start start_at(const struct scan_text *text, size_t at, bool insid
     size_t n_letters = i - at, first = i;
     while (i < limit && is_digit(text->data[i]) && i - first < 31)
         i++;
+    size_t run = i;
+    while (run < limit && is_alnum(text->data[run]))
+        run++;
     uint64_t mask = ((uint64_t)1 << WINDOW) - 1;
     char third = at + 2 < text->n ? text->data[at + 2] : ' ', fifth = at + 4 < text->n ? text->data[at + 4] : ' ';
     return (struct start){.at = at,
                           .letters = 1u << n_letters,
                           .digits = 1u << (i - first),
                           .n_digits = __builtin_popcountll(bits_window(text->digit, at) & mask),
+                          .run = (int)(run - at),
+                          .after = i < text->n ? text->data[i] : '\0',
                           .inside = inside,
                           .mac = third == ':' || third == '-' || fifth == '.',
                           .month = n_letters == 0 || (n_letters >= 3 && is_month(text->data + at)),
@@ -93,20 +99,24 @@ static struct start start_at(const struct scan_text *text, size_t at, bool insid
 
 static bool start_fits(const struct number *number, const struct start *start)
 {
+    if (start->run < number->min_run || (number->after != NULL && (start->after == '\0' || strchr(number->after, start->after) == NULL)))
+        return false;
     return number->start == START_MAC ? start->mac : number->start == START_MONTH ? start->month : start->near_digit;
 }
 
 static void try_number(struct scan *scan, struct number *number, size_t resume[MOST_FORMS], size_t at)
 {
     str subject = {scan->text->data, scan->text->n};
+    if (subject.n - at > LONGEST_FORM) {
+        subject.n = at + LONGEST_FORM; /* Forms are shorter; the cut lies between characters. */
+        while (((unsigned char)subject.data[subject.n] & 0xC0) == 0x80)
+            subject.n--;
+    }
     for (int i = 0; i < MOST_FORMS && number->forms[i].regex.pattern != NULL; i++) {
         struct regex_match match;
         if (at < resume[i])
             continue;
-        int found = regex_exec(&number->forms[i].regex, &scan->run, subject, at, &match);
-        if (found < 0)
-            scan->status = found;
-        if (found <= 0)
+        if (!scan_confirm(scan, &number->forms[i].regex, subject, at, 1, &match))
             continue;
         resume[i] = match.end[0];
         enum verdict_of_check verdict = check(number, (str){subject.data + match.start[0], match.end[0] - match.start[0]});

@@ -25,6 +25,8 @@ struct number {
         float score;
     } forms[MOST_FORMS];
     enum number_start start; /* What else must be seen before a form is tried. */
+    const char *after;       /* One of these stands after the leading letters and digits; NULL: anything. */
+    int min_run;             /* Letters and digits in a row from the start, at least. */
 };
 
 struct number_table {

@@ -73,18 +73,25 @@ static enum verdict_of_check check_wallet(str compact, str raw)
     return pass_or_fail(segwit ? bech32_is_sound(raw) : base58_is_sound(raw));
 }
 
+#define DATE {"DATE_TIME", "date", "date|birthday|born|dob|birth"}
+
 static struct number table[] = {
     {{"MAC_ADDRESS", "mac", "mac|ethernet|hardware|physical|wifi|interface"}, check_mac, FROM_TO(0, 6), FROM_TO(0, 12), 0, false,
      {FORM("[0-9a-f]{2}([:-])[0-9a-f]{2}(?:\\1[0-9a-f]{2}){4}\\b(?!\\1[0-9a-f])", 0.6f), FORM("[0-9a-f]{4}\\.[0-9a-f]{4}\\.[0-9a-f]{4}\\b", 0.6f)}, START_MAC},
     {{"CRYPTO", "crypto", "wallet|btc|bitcoin|crypto|ethereum|eth"}, check_wallet, FROM_TO(0, 3), FROM_TO(0, 31), 1, false,
      {{{.pattern = "(?:bc1[a-z0-9]{39,59}|BC1[A-Z0-9]{39,59}|[13][a-km-zA-HJ-NP-Z1-9]{25,34})\\b", .anchored = true}, 0.5f},
-      FORM("0x[0-9a-f]{40}\\b", 0.5f)}},
-    {{"DATE_TIME", "date", "date|birthday|born|dob|birth"}, NULL, FROM_TO(0, 9), FROM_TO(0, 4), 1, false,
-     {FORM("\\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\\d|3[01])(?:[T ][0-2]\\d:[0-5]\\d(?::[0-5]\\d(?:\\.\\d{1,9})?)?(?:Z|[+-][01]\\d:?[0-5]\\d)?)?\\b(?!\\d)", 0.8f),
-      FORM("(?:" MONTH_NUMBER "([-/.])" DAY "\\1|" DAY "([-/.])" MONTH_NUMBER "\\2)(?:\\d{4}|\\d{2})\\b", 0.6f),
-      FORM("(?:" DAY "[- /.]" MONTH_LONG "[- /.,]{1,2}(?:\\d{4}|\\d{2})|" MONTH_LONG "\\.? " DAY "(?:st|nd|rd|th)?,? \\d{4}|" DAY "(?:st|nd|rd|th)? (?:of )?" MONTH_LONG ",? \\d{4})\\b", 0.8f),
-      FORM("(?:" MONTH "[-/](?:\\d{4}|\\d{2})|" MONTH_LONG " \\d{4}|\\d{4}/(?:0[1-9]|1[0-2])/(?:0[1-9]|[12]\\d|3[01]))\\b", 0.6f),
-      FORM(MONTH_NUMBER "/(?:\\d{4}|\\d{2})\\b(?!/)", 0.2f)}, START_MONTH},
+      FORM("0x[0-9a-f]{40}\\b", 0.5f)}, .min_run = 26},
+    {DATE, NULL, N(0), N(4), 6, false,
+     {FORM("\\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\\d|3[01])(?:[T ][0-2]\\d:[0-5]\\d(?::[0-5]\\d(?:\\.\\d{1,9})?)?(?:Z|[+-][01]\\d:?[0-5]\\d)?)?\\b(?!\\d)", 0.8f)},
+     .after = "-"},
+    {DATE, NULL, N(0), N(4), 8, false, {FORM("\\d{4}/(?:0[1-9]|1[0-2])/(?:0[1-9]|[12]\\d|3[01])\\b", 0.6f)}, .after = "/"},
+    {DATE, NULL, N(0), N(1) | N(2), 3, false,
+     {FORM("(?:" MONTH_NUMBER "([-/.])" DAY "\\1|" DAY "([-/.])" MONTH_NUMBER "\\2)(?:\\d{4}|\\d{2})\\b", 0.6f), FORM(MONTH_NUMBER "/(?:\\d{4}|\\d{2})\\b(?!/)", 0.2f)},
+     .after = "-/."},
+    {DATE, NULL, N(0), N(1) | N(2), 3, false,
+     {FORM("(?:" DAY "[- /.]" MONTH_LONG "[- /.,]{1,2}(?:\\d{4}|\\d{2})|" DAY "(?:st|nd|rd|th)? (?:of )?" MONTH_LONG ",? \\d{4})\\b", 0.8f)}, .after = "- /.SNRTsnrt"},
+    {DATE, NULL, FROM_TO(3, 9), N(0), 2, false,
+     {FORM(MONTH_LONG "\\.? " DAY "(?:st|nd|rd|th)?,? \\d{4}\\b", 0.8f), FORM("(?:" MONTH "[-/](?:\\d{4}|\\d{2})|" MONTH_LONG " \\d{4})\\b", 0.6f)}, START_MONTH, .after = "-/. "},
 };
 
 TABLE(numbers_general, table);

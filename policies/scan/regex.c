@@ -12,7 +12,8 @@ static pcre2_code *compile(const struct regex *regex, struct error *err, const c
 {
     int code;
     PCRE2_SIZE offset;
-    uint32_t options = PCRE2_NEVER_BACKSLASH_C | (regex->caseless ? PCRE2_CASELESS : 0) | (regex->anchored ? PCRE2_ANCHORED : 0) |
+    /* The start optimisation of an anchored pattern would look for its last fixed character in thousands of bytes at every try. */
+    uint32_t options = PCRE2_NEVER_BACKSLASH_C | (regex->caseless ? PCRE2_CASELESS : 0) | (regex->anchored ? PCRE2_ANCHORED | PCRE2_NO_START_OPTIMIZE : 0) |
                        (regex->offset_limit ? PCRE2_USE_OFFSET_LIMIT : 0) |
                        (regex->bytes ? PCRE2_DOLLAR_ENDONLY : PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE);
     pcre2_code *compiled = pcre2_compile((PCRE2_SPTR)regex->pattern, PCRE2_ZERO_TERMINATED, options, &code, &offset, NULL);
@@ -80,7 +81,7 @@ int regex_run_init(struct regex_run *run)
         regex_run_release(run);
         return WEIR_E_MEMORY;
     }
-    pcre2_set_match_limit(run->context, 1000000);
+    pcre2_set_match_limit(run->context, 200000);
     pcre2_set_heap_limit(run->context, 8 * 1024);
     return 0;
 }

@@ -23,12 +23,16 @@ struct scan {
     size_t max_findings;
     size_t first; /* Findings that were in out before this scan. */
     struct regex_run run;
-    bool full;  /* max_findings was reached: the scan stops. */
+    size_t confirmations_left;
+    bool full;  /* max_findings was reached or no confirmations are left: the scan stops, and its result says truncated. */
     int status; /* The first failure of a pattern: the text counts as not scanned. */
 };
 
 /* Whether the set in force looks for this entity. */
 bool scan_wants(const struct scan *scan, const struct entity *entity);
+/* regex_exec that counts: every try of a pattern takes `cost` confirmations of those the text has (4 a byte); when they are used up
+ * the scan is full and nothing matches. A broken pattern or a reached limit is kept in scan->status. */
+bool scan_confirm(struct scan *scan, struct regex *regex, str subject, size_t at, size_t cost, struct regex_match *match);
 /* Reports data[start, end) as an entity. Context is weighed here unless score is 1. */
 void scan_report(struct scan *scan, const struct entity *entity, size_t start, size_t end, float score);
 

@@ -41,6 +41,7 @@ enum {
     N_STOPWORDS = sizeof stopwords / sizeof *stopwords,
     LONGEST_NAME = 50,  /* Before a keyword. */
     LONGEST_LINE_PART = 512, /* Of the line around a match that allow-lists see, each way. */
+    LONGEST_SECRET = 16384, /* From its keyword on. */
     LONGEST_REST = 24,  /* Between a keyword and its operator. */
 };
 
@@ -123,7 +124,10 @@ static bool is_allowed(struct scan *scan, int rule, str text, size_t start, size
                      : allows[i].target == SECRET_TARGET_MATCH ? (str){text.data + start, end - start}
                                                                : line_around(text, start, end);
         struct regex_match match;
-        if (regex_exec(&allows[i].regex, &scan->run, target, 0, &match) > 0)
+        int status = scan->status;
+        bool found = scan_confirm(scan, &allows[i].regex, target, 0, 1 + target.n / 64, &match);
+        scan->status = status;
+        if (found)
             return true;
     }
     return false;
@@ -185,10 +189,10 @@ static bool keyword_found(void *user, size_t word, size_t start)
             from--;
         struct regex_match match;
         search->scan->run.offset_limit = start + (size_t)rule->lookahead < search->text.n ? start + (size_t)rule->lookahead : search->text.n;
-        int found = regex_exec(&rule->regex, &search->scan->run, search->text, from, &match);
-        if (found < 0)
-            search->scan->status = found;
-        if (found <= 0)
+        str within = {search->text.data, search->text.n - end > LONGEST_SECRET ? end + LONGEST_SECRET : search->text.n};
+        if (search->scan->run.offset_limit > within.n)
+            search->scan->run.offset_limit = within.n;
+        if (!scan_confirm(search->scan, &rule->regex, within, from, 1 + (size_t)(rule->lookback + rule->lookahead) / 64, &match))
             continue;
         search->resume[index] = match.end[0] > end ? match.end[0] : end;
         consider(search, index, &match);
