@@ -56,10 +56,10 @@ int model_open(struct model **out, const char *path, const struct model_options 
 void model_close(struct model *model); /* NULL is fine. No session or engine may still use it. */
 const struct model_info *model_info_peek(const struct model *model);
 
-/* Writes GGUF file `in` anew as `out` with its matrices in another format ("F16", "BF16", "Q8_0", "Q4_0", "Q4_1", "Q5_0",
- * "Q5_1"), byte for byte as llama-quantize --pure packs them. From F32, F16 and BF16 only. out is replaced whole or left as
- * it was. */
-int model_quantize(const char *in, const char *out, const char *format, struct error *err) WEIR_CHECKED;
+/* Writes GGUF file `in` anew as `out` with its matrices in another format: "Q8_0" and the like for all of them, bit by bit as
+ * llama-quantize --pure packs the formats in blocks of 32, or a mix such as "Q4_K_M". imatrix: a file of llama-imatrix, NULL for
+ * none. From F32, F16 and BF16 only. out is replaced whole or left as it was. */
+int model_quantize(const char *in, const char *out, const char *format, const char *imatrix, struct error *err) WEIR_CHECKED;
 
 /* ------------------------------------------------------------------ tokens */
 
@@ -145,6 +145,11 @@ int model_chat_ids(const struct model *model, const json_t *messages, const json
  * n_vocab floats, valid during the call. A negative return of row stops with it. */
 typedef int logits_fn(void *user, size_t position, const float *logits);
 int model_logits(struct model *model, const int32_t *ids, size_t n, logits_fn *row, void *user, struct error *err) WEIR_CHECKED;
+
+/* How well a decoder foresees a text: exp of the mean negative log-likelihood of each token given those before it, in pieces of
+ * at most 512 tokens (or the context), each with the file's BOS where it has one and the first token of each not counted.
+ * *n_tokens: how many were. WEIR_E_INVALID: no tokenizer, or a text of fewer than two tokens. */
+int model_perplexity(struct model *model, str text, double *perplexity, size_t *n_tokens, struct error *err) WEIR_CHECKED;
 
 /* One text for an encoder: n ids, token types or NULL (all 0). */
 struct encoder_input {

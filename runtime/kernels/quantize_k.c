@@ -1,6 +1,7 @@
 /* f32 to the super-blocks of 256: Q2_K … Q6_K, IQ4_NL and IQ4_XS. Scales are found by search: for a part of 16 or 32 values
  * several rounding grids are tried, for each the scale (and min) that is best in weighted least squares is solved for, and
- * the one with the smallest error is kept. Weights are x² + the mean square, times the importance where there is one.
+ * the one with the smallest error is kept. Weights are x² + the mean square (|x| + its root with a min), or the importance times
+ * its root where there is one.
  * Scales are then rounded to the integers the format has, and the values rounded again on what those give. */
 #include "kernels/block.h"
 #include "kernels/half.h"
@@ -23,14 +24,14 @@ static int rounded(float x, int low, int high)
     return x >= (float)high ? high : (int)lrintf(x);
 }
 
-static void weigh(const float *x, const float *importance, int n, float *weight)
+static void weigh(const float *x, const float *importance, int n, bool has_min, float *weight)
 {
     float mean = 0;
     for (int i = 0; i < n; i++)
         mean += x[i] * x[i];
     mean /= (float)n;
     for (int i = 0; i < n; i++)
-        weight[i] = importance != NULL ? importance[i] * sqrtf(mean + x[i] * x[i]) : mean + x[i] * x[i];
+        weight[i] = importance != NULL ? importance[i] * sqrtf(mean + x[i] * x[i]) : has_min ? sqrtf(mean) + fabsf(x[i]) : mean + x[i] * x[i];
 }
 
 /* x ≈ scale · q with q in low … high; returns the scale. */
@@ -71,7 +72,7 @@ static float fit_scale_min(const float *x, const float *weight, int n, int high,
     if (!(top > low) || !isfinite(top - low))
         return 0;
     float best_scale = (top - low) / (float)high, best = INFINITY;
-    for (int step = -5; step <= 20; step++) {
+    for (int step = -10; step <= 20; step++) {
         float inverse = ((float)high + 0.1f * (float)step) / (top - low), sum_q = 0, sum_qq = 0, sum_xq = 0;
         float q[32];
         for (int i = 0; i < n; i++) {
@@ -114,18 +115,49 @@ static float share_scales(const float *scales, int n, int high, int *out)
     return unit;
 }
 
+/* What rounding x on a grid costs. */
+static float grid_error(const float *x, const float *weight, int n, int high, float scale, float min)
+{
+    float error = 0;
+    for (int i = 0; i < n; i++) {
+        float off = scale * (float)(scale > 0 ? rounded((x[i] + min) / scale, 0, high) : 0) - min - x[i];
+        error += weight[i] * off * off;
+    }
+    return error;
+}
+
+/* The rounded scale and min were each the nearest; together one of their neighbours may be better. */
+static void settle_part(const float *x, const float *weight, int n, int high, int scale_high, float d, float dmin, int *scale_q, int *min_q)
+{
+    int scale = *scale_q, min = *min_q;
+    float best = INFINITY;
+    for (int s = scale - 1; s <= scale + 1; s++)
+        for (int m = min - 1; m <= min + 1; m++) {
+            if (s < 0 || m < 0 || s > scale_high || m > scale_high)
+                continue;
+            float error = grid_error(x, weight, n, high, d * (float)s, dmin * (float)m);
+            if (error < best) {
+                best = error;
+                *scale_q = s;
+                *min_q = m;
+            }
+        }
+}
+
 /* Q2_K, Q4_K, Q5_K: parts with a scale and a min, values 0 … high into q. */
 static void quantize_min_parts(const float *x, const float *importance, int part, int high, int scale_high, float *d, float *dmin, int *scale_q,
                                int *min_q, uint8_t *q)
 {
-    float scales[16], mins[16], weight[32];
+    float scales[16], mins[16], weight[SUPER];
     int n = SUPER / part;
     for (int p = 0; p < n; p++) {
-        weigh(x + p * part, importance == NULL ? NULL : importance + p * part, part, weight);
-        scales[p] = fit_scale_min(x + p * part, weight, part, high, &mins[p]);
+        weigh(x + p * part, importance == NULL ? NULL : importance + p * part, part, true, weight + p * part);
+        scales[p] = fit_scale_min(x + p * part, weight + p * part, part, high, &mins[p]);
     }
     *d = share_scales(scales, n, scale_high, scale_q);
     *dmin = share_scales(mins, n, scale_high, min_q);
+    for (int p = 0; p < n; p++)
+        settle_part(x + p * part, weight + p * part, part, high, scale_high, *d, *dmin, &scale_q[p], &min_q[p]);
     for (int i = 0; i < SUPER; i++) {
         float scale = *d * (float)scale_q[i / part], min = *dmin * (float)min_q[i / part];
         q[i] = (uint8_t)(scale > 0 ? rounded((x[i] + min) / scale, 0, high) : 0);
@@ -192,7 +224,7 @@ static float quantize_signed_parts(const float *x, const float *importance, int 
     float scales[16], weight[32], extreme = 0;
     int n = SUPER / part;
     for (int p = 0; p < n; p++) {
-        weigh(x + p * part, importance == NULL ? NULL : importance + p * part, part, weight);
+        weigh(x + p * part, importance == NULL ? NULL : importance + p * part, part, false, weight);
         scales[p] = fit_scale(x + p * part, weight, part, low, top);
         extreme = fabsf(scales[p]) > fabsf(extreme) ? scales[p] : extreme;
     }
@@ -283,7 +315,7 @@ static void store_levels(const float *x, float scale, uint8_t *q)
 static void quantize_iq4_nl(const float *x, const float *importance, uint8_t *block)
 {
     float weight[32];
-    weigh(x, importance, 32, weight);
+    weigh(x, importance, 32, false, weight);
     float d = half_to_float(float_to_half(fit_levels(x, weight)));
     store_half(block, d);
     store_levels(x, d, block + 2);
@@ -293,7 +325,7 @@ static void quantize_iq4_xs(const float *x, const float *importance, uint8_t *bl
 {
     float scales[8], weight[32], extreme = 0;
     for (int p = 0; p < 8; p++) {
-        weigh(x + p * 32, importance == NULL ? NULL : importance + p * 32, 32, weight);
+        weigh(x + p * 32, importance == NULL ? NULL : importance + p * 32, 32, false, weight);
         scales[p] = fit_levels(x + p * 32, weight);
         extreme = fabsf(scales[p]) > fabsf(extreme) ? scales[p] : extreme;
     }

@@ -1,11 +1,12 @@
 /* Quantizing: a GGUF file written anew with its matrices in another weight format.
  *
  * Metadata goes over byte by byte in its old order but for general.file_type and general.quantization_version, which are set.
- * Every tensor of two or more dimensions whose name ends in ".weight" is rewritten, as llama-quantize --pure does, except
- * norms, routers and position tables; where a row is no whole number of blocks it becomes F16. All others stay as they are.
+ * gguf_mix.c says which tensor takes which format; the others go over as they are. Columns count by the importance matrix
+ * where there is one.
  * The result is written beside the target, synced and renamed, so that the target is whole or untouched. One row is in memory
  * at a time. */
-#include "model/gguf.h"
+#include "model/gguf_mix.h"
+#include "model/imatrix.h"
 #include "weir_runtime.h"
 
 #include <errno.h>
@@ -13,6 +14,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+/* What is done with which file. */
+struct plan {
+    const struct gguf *gguf;
+    const struct mix *mix;
+    struct mix_model model;
+    const struct imatrix *imatrix; /* NULL: every column counts the same. */
+    size_t alignment;
+};
 
 struct writer {
     FILE *file;
@@ -54,32 +64,10 @@ static int put_zeros(struct writer *writer, size_t n)
     return status;
 }
 
-/* ------------------------------------------------------------------ what becomes of what */
-
-/* Formats that can be written, with llama.cpp's number for a file of each. */
-static const struct {
-    enum tensor_type type;
-    uint32_t file_type;
-} formats[] = {{TENSOR_F32, 0}, {TENSOR_F16, 1}, {TENSOR_Q4_0, 2}, {TENSOR_Q4_1, 3}, {TENSOR_Q8_0, 7}, {TENSOR_Q5_0, 8}, {TENSOR_Q5_1, 9}, {TENSOR_BF16, 32}};
-
-static enum tensor_type type_after(const struct tensor *tensor, enum tensor_type wanted)
-{
-    static const char *const kept[] = {"_norm.weight", "ffn_gate_inp.weight", "ffn_gate_inp_shexp.weight", "position_embd.weight", "token_types.weight"};
-    str name = str_of(tensor->name);
-    bool rewritten = tensor->n_dims >= 2 && str_ends(name, STR(".weight"));
-    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
-        rewritten = rewritten && !str_ends(name, str_of(kept[i]));
-    if (!rewritten)
-        return tensor->type;
-    return tensor->ne[0] % tensor_type_block(wanted) == 0 ? wanted : TENSOR_F16;
-}
-
 static size_t bytes_after(const struct tensor *tensor, enum tensor_type type)
 {
     return tensor_row_bytes(type, tensor->ne[0]) * (size_t)(tensor->ne[1] * tensor->ne[2] * tensor->ne[3]);
 }
-
-/* ------------------------------------------------------------------ metadata */
 
 /* Bytes of a value's elements. */
 static size_t value_bytes(const struct gguf_value *value)
@@ -152,8 +140,6 @@ static int put_metadata(struct writer *writer, const struct gguf *gguf, uint32_t
     return status;
 }
 
-/* ------------------------------------------------------------------ tensors */
-
 static size_t alignment_of(const struct gguf *gguf)
 {
     int64_t alignment = 32;
@@ -168,13 +154,19 @@ static size_t padding(size_t at, size_t alignment)
     return (alignment - at % alignment) % alignment;
 }
 
-static int put_entries(struct writer *writer, const struct gguf *gguf, enum tensor_type wanted, size_t alignment)
+static enum tensor_type type_after(const struct plan *plan, const struct tensor *tensor)
 {
+    return mix_type(plan->mix, &plan->model, tensor);
+}
+
+static int put_entries(struct writer *writer, const struct plan *plan)
+{
+    const struct gguf *gguf = plan->gguf;
     size_t offset = 0;
     int status = 0;
     for (size_t i = 0; i < gguf->n_tensors && status == 0; i++) {
         const struct tensor *tensor = &gguf->tensors[i];
-        enum tensor_type type = type_after(tensor, wanted);
+        enum tensor_type type = type_after(plan, tensor);
         status = put_str(writer, str_of(tensor->name));
         if (status == 0)
             status = put_u32(writer, (uint32_t)tensor->n_dims);
@@ -185,21 +177,26 @@ static int put_entries(struct writer *writer, const struct gguf *gguf, enum tens
         if (status == 0)
             status = put_u64(writer, offset);
         offset += bytes_after(tensor, type);
-        offset += padding(offset, alignment);
+        offset += padding(offset, plan->alignment);
     }
     return status;
 }
 
-static int put_rows(struct writer *writer, const struct tensor *tensor, enum tensor_type type)
+static int put_rows(struct writer *writer, const struct plan *plan, const struct tensor *tensor, enum tensor_type type)
 {
     size_t from_bytes = tensor_row_bytes(tensor->type, tensor->ne[0]), to_bytes = tensor_row_bytes(type, tensor->ne[0]);
     int64_t n_rows = tensor->ne[1] * tensor->ne[2] * tensor->ne[3];
-    float *row = malloc((size_t)tensor->ne[0] * sizeof *row);
+    float *row = malloc((size_t)tensor->ne[0] * 2 * sizeof *row);
+    const float *importance = NULL;
     uint8_t *packed = malloc(to_bytes);
     int status = row == NULL || packed == NULL ? error_set(writer->err, WEIR_E_MEMORY, writer->path, "no memory for a row of %lld", (long long)tensor->ne[0]) : 0;
     for (int64_t i = 0; i < n_rows && status == 0; i++) {
+        if (plan->imatrix != NULL && i % tensor->ne[1] == 0) {
+            float *columns = row + tensor->ne[0];
+            importance = imatrix_row(plan->imatrix, tensor, i / tensor->ne[1], columns) ? columns : NULL;
+        }
         dequantize_row(tensor->type, (const uint8_t *)tensor->data + (size_t)i * from_bytes, row, tensor->ne[0]);
-        status = quantize_row(type, row, packed, tensor->ne[0], NULL);
+        status = quantize_row(type, row, packed, tensor->ne[0], importance);
         if (status < 0)
             error_set(writer->err, status, tensor->name, "can't be written as %s", tensor_type_name(type));
         else
@@ -210,26 +207,28 @@ static int put_rows(struct writer *writer, const struct tensor *tensor, enum ten
     return status;
 }
 
-static int put_tensors(struct writer *writer, const struct gguf *gguf, enum tensor_type wanted, size_t alignment)
+static int put_tensors(struct writer *writer, const struct plan *plan)
 {
-    int status = put_zeros(writer, padding(writer->at, alignment));
+    const struct gguf *gguf = plan->gguf;
+    int status = put_zeros(writer, padding(writer->at, plan->alignment));
     for (size_t i = 0; i < gguf->n_tensors && status == 0; i++) {
         const struct tensor *tensor = &gguf->tensors[i];
-        enum tensor_type type = type_after(tensor, wanted);
-        status = type == tensor->type ? put(writer, tensor->data, tensor->n_bytes) : put_rows(writer, tensor, type);
+        enum tensor_type type = type_after(plan, tensor);
+        status = type == tensor->type ? put(writer, tensor->data, tensor->n_bytes) : put_rows(writer, plan, tensor, type);
         if (status == 0)
-            status = put_zeros(writer, padding(writer->at, alignment));
+            status = put_zeros(writer, padding(writer->at, plan->alignment));
     }
     return status;
 }
 
 /* Only from formats that lose nothing: a second rounding would be worse than the first. */
-static int check_source(const struct gguf *gguf, const char *path, enum tensor_type wanted, struct error *err)
+static int check_source(const struct plan *plan, const char *path, struct error *err)
 {
+    const struct gguf *gguf = plan->gguf;
     for (size_t i = 0; i < gguf->n_tensors; i++) {
         const struct tensor *tensor = &gguf->tensors[i];
         char where[192];
-        if (type_after(tensor, wanted) == tensor->type || tensor->type == TENSOR_F32 || tensor->type == TENSOR_F16 || tensor->type == TENSOR_BF16)
+        if (type_after(plan, tensor) == tensor->type || tensor->type == TENSOR_F32 || tensor->type == TENSOR_F16 || tensor->type == TENSOR_BF16)
             continue;
         model_where(where, sizeof where, path, "tensor", str_of(tensor->name));
         return error_set(err, WEIR_E_INVALID, where, "is %s: only F32, F16 and BF16 are quantized", tensor_type_name(tensor->type));
@@ -237,35 +236,38 @@ static int check_source(const struct gguf *gguf, const char *path, enum tensor_t
     return 0;
 }
 
-int model_quantize(const char *in, const char *out, const char *format, struct error *err)
+int model_quantize(const char *in, const char *out, const char *format, const char *imatrix_path, struct error *err)
 {
     char partial[PATH_MAX];
-    size_t which = 0, n_formats = sizeof formats / sizeof *formats;
+    struct plan plan = {.mix = mix_find(format)};
     struct gguf *gguf;
-    while (which < n_formats && strcmp(format, tensor_type_name(formats[which].type)) != 0)
-        which++;
-    if (which == n_formats)
-        return error_set(err, WEIR_E_UNSUPPORTED, format, "is no format that can be written (F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1)");
+    struct imatrix *imatrix = NULL;
+    if (plan.mix == NULL)
+        return error_set(err, WEIR_E_UNSUPPORTED, format, "is no format that can be written (%s)", mix_names());
     if (snprintf(partial, sizeof partial, "%s.partial", out) >= (int)sizeof partial)
         return error_set(err, WEIR_E_INVALID, out, "path too long");
     int status = gguf_open(&gguf, in, err);
     if (status < 0)
         return status;
-    enum tensor_type wanted = formats[which].type;
-    size_t alignment = alignment_of(gguf);
+    plan.gguf = gguf;
+    plan.alignment = alignment_of(gguf);
+    mix_model_read(&plan.model, gguf);
     struct writer writer = {.path = partial, .err = err};
     if (gguf_find(gguf, STR("split.count")) != NULL)
         status = error_set(err, WEIR_E_UNSUPPORTED, in, "is one part of a split model");
     if (status == 0)
-        status = check_source(gguf, in, wanted, err);
+        status = check_source(&plan, in, err);
+    if (status == 0 && imatrix_path != NULL)
+        status = imatrix_open(&imatrix, imatrix_path, err);
+    plan.imatrix = imatrix;
     if (status == 0 && (writer.file = fopen(partial, "wbe")) == NULL)
         status = error_set(err, WEIR_E_IO, partial, "%s", strerror(errno));
     if (status == 0)
-        status = put_metadata(&writer, gguf, formats[which].file_type);
+        status = put_metadata(&writer, gguf, mix_file_type(plan.mix));
     if (status == 0)
-        status = put_entries(&writer, gguf, wanted, alignment);
+        status = put_entries(&writer, &plan);
     if (status == 0)
-        status = put_tensors(&writer, gguf, wanted, alignment);
+        status = put_tensors(&writer, &plan);
     if (status == 0 && (fflush(writer.file) != 0 || fsync(fileno(writer.file)) < 0))
         status = error_set(err, WEIR_E_IO, partial, "%s", strerror(errno));
     if (writer.file != NULL && fclose(writer.file) != 0 && status == 0)
@@ -274,6 +276,7 @@ int model_quantize(const char *in, const char *out, const char *format, struct e
         status = error_set(err, WEIR_E_IO, out, "%s", strerror(errno));
     if (status < 0 && writer.file != NULL)
         unlink(partial);
+    imatrix_close(imatrix);
     gguf_close(gguf);
     return status;
 }
