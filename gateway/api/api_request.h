@@ -36,6 +36,7 @@ struct api_request {
     int n_top_logprobs;
     bool has_max_tokens;
     int64_t max_tokens;
+    bool names_sampling;      /* temperature or top_p is in the body. */
     struct sampling sampling; /* stops and bias point into the arena. */
     json_t *messages;         /* Chat: borrowed from the body. */
     struct api_text *texts;   /* Completions: prompts; embeddings: inputs. */

@@ -120,9 +120,13 @@ int sampling_fields_parse(struct api_request *request, struct arena *arena, stru
     sampling->temperature = 1.0f;
     sampling->top_p = 1.0f;
     int status = 0;
-    if ((status = number(body, "temperature", 0, 2, &sampling->temperature, error)) < 0 ||
-        (status = number(body, "top_p", 0, 1, &sampling->top_p, error)) < 0 ||
-        (status = number(body, "min_p", 0, 1, &sampling->min_p, error)) < 0 ||
+    if ((status = number(body, "temperature", 0, 2, &sampling->temperature, error)) < 0)
+        return status;
+    request->names_sampling = status > 0;
+    if ((status = number(body, "top_p", 0, 1, &sampling->top_p, error)) < 0)
+        return status;
+    request->names_sampling |= status > 0;
+    if ((status = number(body, "min_p", 0, 1, &sampling->min_p, error)) < 0 ||
         (status = number(body, "presence_penalty", -2, 2, &sampling->presence_penalty, error)) < 0 ||
         (status = number(body, "frequency_penalty", -2, 2, &sampling->frequency_penalty, error)) < 0 ||
         (status = number(body, "repetition_penalty", 0.01, 10, &sampling->repetition_penalty, error)) < 0 ||

@@ -79,6 +79,8 @@ struct config {
     const char *encoder_path;
     bool chat_path_given;        /* The file names it: a missing model is then an error at start, not a warning. */
     bool encoder_path_given;
+    double chat_temperature;     /* Of local answers to requests that name neither temperature nor top_p [0.2]. */
+    double chat_top_p;           /* [0.9] */
     enum precision precision;
     int threads;                 /* For the models; 0: one per core. */
     struct config_provider providers[CONFIG_MAX_PROVIDERS];

@@ -42,20 +42,28 @@ static int keep_aliases(struct yaml_doc *tree, yaml_node_t *node, void *target, 
     return 0;
 }
 
-static const struct yaml_field model_fields[] = {{"path", YAML_PATH, 0, .required = true}, {NULL}};
+static const struct yaml_field chat_fields[] = {
+    {"path", YAML_PATH, CONFIG(chat_path)},
+    {"temperature", YAML_REAL, CONFIG(chat_temperature), .min = 0, .max = 2},
+    {"top_p", YAML_REAL, CONFIG(chat_top_p), .min = 0.01, .max = 1},
+    {NULL},
+};
+static const struct yaml_field encoder_fields[] = {{"path", YAML_PATH, 0, .required = true}, {NULL}};
 
 static int read_chat(struct yaml_doc *tree, yaml_node_t *node, void *target, struct error *err)
 {
     struct config *config = target;
-    config->chat_path_given = true;
-    return yaml_doc_read(tree, node, model_fields, &config->chat_path, "models.chat", err);
+    const char *pulled = config->chat_path;
+    int status = yaml_doc_read(tree, node, chat_fields, config, "models.chat", err);
+    config->chat_path_given = config->chat_path != pulled;
+    return status;
 }
 
 static int read_encoder(struct yaml_doc *tree, yaml_node_t *node, void *target, struct error *err)
 {
     struct config *config = target;
     config->encoder_path_given = true;
-    return yaml_doc_read(tree, node, model_fields, &config->encoder_path, "models.encoder", err);
+    return yaml_doc_read(tree, node, encoder_fields, &config->encoder_path, "models.encoder", err);
 }
 
 static int read_provider_models(struct yaml_doc *tree, yaml_node_t *node, void *target, struct error *err)

@@ -2,6 +2,7 @@
  * the sessions as long as the client takes them, so a slow client pauses its own sessions and nobody else's. */
 #include "request/request.h"
 
+#include "request/restore.h"
 #include "upstream/relay.h"
 
 #include <assert.h>
@@ -41,13 +42,20 @@ static void fail_submit(struct request *request, int status, const struct error 
     request_fail(request, &error, status == WEIR_E_LIMIT || status == WEIR_E_INVALID ? "refused" : "error");
 }
 
-static int submit(struct request *request, int index, const int32_t *prompt, size_t n_prompt, struct error *err)
+/* n_sent: tokens at the end of the prompt that belong to the answer already. */
+static int submit(struct request *request, int index, const int32_t *prompt, size_t n_prompt, size_t n_sent, struct error *err)
 {
     struct sampling sampling = request->api.sampling;
     int which = index % per_prompt(request);
+    if (!request->api.names_sampling) {
+        sampling.temperature = (float)request->snapshot->config->chat_temperature;
+        sampling.top_p = (float)request->snapshot->config->chat_top_p;
+    }
+    if (sampling.max_tokens > 0)
+        sampling.max_tokens = n_sent < (size_t)sampling.max_tokens ? sampling.max_tokens - (int)n_sent : 0;
     if (sampling.seeded)
         sampling.seed += (uint64_t)which; /* Choices of one seed differ, and each comes out the same every time. */
-    if (request->api.kind == API_COMPLETIONS && sampling.max_tokens == 0) {
+    if (sampling.max_tokens == 0 && (n_sent > 0 || request->api.kind == API_COMPLETIONS)) {
         request->choices[index].ended = true;
         request->choices[index].finish_reason = "length";
         return 0;
@@ -95,7 +103,7 @@ void local_begin(struct request *request)
         const struct ids *prompt = &request->prompts[i / per_prompt(request)];
         if (request->api.echo)
             echo_prompt(request, i);
-        int status = submit(request, i, prompt->data, prompt->n, &err);
+        int status = submit(request, i, prompt->data, prompt->n, 0, &err);
         if (status < 0) {
             fail_submit(request, status, &err);
             return;
@@ -107,34 +115,68 @@ void local_begin(struct request *request)
     local_pump(request);
 }
 
+/* The prompt with what was sent so far as the beginning of the answer; *n_sent is that beginning's tokens. */
+static int prompt_of_rest(struct request *request, int index, struct ids *prompt, size_t *n_sent, struct error *err)
+{
+    const struct ids *base = &request->prompts[index / per_prompt(request)];
+    const struct tokenizer *tokenizer = model_tokenizer_peek(request->service->chat);
+    for (size_t i = 0; i < base->n; i++)
+        if (ids_append(prompt, base->data[i]) < 0)
+            return error_set(err, WEIR_E_MEMORY, "prompt", "out of memory");
+    int status = tokenizer_encode(tokenizer, buffer_str(&request->choices[index].text), TOKENIZE_BARE, prompt, err);
+    *n_sent = prompt->n - base->n;
+    return status;
+}
+
+/* What the remote text held back as the possible beginning of a pseudonym is text after all. */
+static int flush_held(struct request *request, int index)
+{
+    struct choice *choice = &request->choices[index];
+    size_t start = choice->text.n;
+    if (request->redaction == NULL)
+        return 0;
+    int status = restorer_finish(&choice->restorer, &choice->text);
+    if (status == 0 && choice->text.n > start)
+        chunk_text(&request->head, index, (str){choice->text.data + start, choice->text.n - start}, NULL, &request->out);
+    return status;
+}
+
+static int finish_choice(struct request *request, int index, bool counted, struct error *err)
+{
+    struct choice *choice = &request->choices[index];
+    struct ids prompt = {0};
+    size_t n_sent = 0;
+    int status = flush_held(request, index);
+    if (status == 0)
+        status = prompt_of_rest(request, index, &prompt, &n_sent, err);
+    if (status == 0)
+        status = submit(request, index, prompt.data, prompt.n, n_sent, err);
+    if (status == 0 && choice->ended) /* All that was asked for is out. */
+        chunk_finish(&request->head, index, choice->finish_reason, &request->out);
+    if (!counted) {
+        request->usage.completion_tokens += (int64_t)n_sent;
+        if (index % per_prompt(request) == 0)
+            request->usage.prompt_tokens += (int64_t)(prompt.n - n_sent);
+    }
+    ids_release(&prompt);
+    return status;
+}
+
 void request_finish_locally(struct request *request)
 {
-    struct service *service = request->service;
     struct error err = {0};
+    bool counted = request->usage_known; /* By the provider that broke off; else by the local tokenizer. */
     request_enter(request, REQUEST_LOCAL);
     request->seams++;
+    request->usage_known = true;
     str_copy(request->route, sizeof request->route, STR("local"));
     for (int i = 0; i < request->n_choices; i++) {
-        struct choice *choice = &request->choices[i];
-        if (choice->ended)
+        if (request->choices[i].ended || finish_choice(request, i, counted, &err) == 0)
             continue;
-        /* What was sent so far is the beginning of the answer: the model goes on behind it. */
-        struct ids prompt = {0};
-        const struct ids *base = &request->prompts[i / per_prompt(request)];
-        int status = 0;
-        for (size_t k = 0; k < base->n && status == 0; k++)
-            status = ids_append(&prompt, base->data[k]);
-        if (status == 0)
-            status = tokenizer_encode(model_tokenizer_peek(service->chat), buffer_str(&choice->text), TOKENIZE_BARE, &prompt, &err);
-        if (status == 0)
-            status = submit(request, i, prompt.data, prompt.n, &err);
-        ids_release(&prompt);
-        if (status < 0) {
-            struct api_error error;
-            api_error_set(&error, 502, "stream_broken", NULL, "The answer broke off and could not be carried on");
-            request_fail(request, &error, "error");
-            return;
-        }
+        struct api_error error;
+        api_error_set(&error, 502, "stream_broken", NULL, "The answer broke off and could not be carried on");
+        request_fail(request, &error, "error");
+        return;
     }
     local_pump(request);
 }

@@ -170,7 +170,6 @@ static void on_exhausted(struct request *request, const struct relay_event *even
             request->usage = (struct answer_usage){0};
             request_answer_here(request);
         } else {
-            request->usage_known = true;
             request_finish_locally(request);
         }
         return;
