@@ -39,6 +39,7 @@ struct api_request {
     bool names_sampling;      /* temperature or top_p is in the body. */
     struct sampling sampling; /* stops and bias point into the arena. */
     json_t *messages;         /* Chat: borrowed from the body. */
+    bool in_tool_loop;        /* Chat: the last assistant message calls tools, which only a remote model does. */
     struct api_text *texts;   /* Completions: prompts; embeddings: inputs. */
     size_t n_texts;
     bool token_input;         /* Some of texts are ids: nobody can scan them. */

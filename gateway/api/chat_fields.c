@@ -110,9 +110,13 @@ static int parse_messages(struct api_request *request, struct api_error *error)
     if (n > API_MAX_MESSAGES)
         return api_error_set(error, 400, NULL, "messages", "messages: at most %d", API_MAX_MESSAGES);
     for (size_t i = 0; i < n; i++) {
-        status = parse_message(request, json_array_get(request->messages, i), i, error);
+        const json_t *message = json_array_get(request->messages, i);
+        status = parse_message(request, message, i, error);
         if (status < 0)
             return status;
+        const char *role = json_string_value(json_object_get(message, "role"));
+        if (strcmp(role, "assistant") == 0)
+            request->in_tool_loop = json_array_size(json_object_get(message, "tool_calls")) > 0 || json_is_object(json_object_get(message, "function_call"));
     }
     return 0;
 }

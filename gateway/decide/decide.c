@@ -115,6 +115,8 @@ static void decide_auto(const struct decide_inputs *in, struct decision *out, co
             refuse_remote(out, why);
         return;
     }
+    if (in->session_remote)
+        reason(out, "conversation_was_remote");
     if (!local_can) {
         static const char *const codes[] = {[LOCAL_READY] = "policy_forbids_local", [LOCAL_MISSING] = "local_missing", [LOCAL_TOO_LONG] = "local_too_long",
                                             [LOCAL_UNSUPPORTED] = "local_unsupported", [LOCAL_OVERLOADED] = "local_overloaded"};
@@ -127,10 +129,7 @@ static void decide_auto(const struct decide_inputs *in, struct decision *out, co
     }
     /* A conversation that has left once does so again more readily: changing models in mid-talk costs quality too. */
     double threshold = in->session_remote ? in->max_regret / 2 : in->max_regret;
-    bool leaves = (double)in->gain > threshold;
-    if (in->session_remote)
-        reason(out, "conversation_was_remote");
-    if (leaves)
+    if ((double)in->gain > threshold)
         go_remote(in, out, "gain_above_max_regret");
     else
         go_local(out, "gain_within_max_regret");

@@ -51,7 +51,7 @@ struct decide_inputs {
     char local_detail[DECIDE_NAME_BYTES]; /* LOCAL_UNSUPPORTED: the field. */
     bool budget_limited;
     int64_t budget_nusd;         /* Left, when limited. */
-    bool session_remote;         /* The conversation's last turn was answered remotely. */
+    bool session_remote;         /* The conversation's last turn was answered remotely, as its tool calls show. */
     char prices_version[DECIDE_WORD_BYTES];
     struct decide_target targets[DECIDE_MAX_TARGETS];
     int n_targets;

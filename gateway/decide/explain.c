@@ -137,6 +137,7 @@ static int run_in(struct explainer *explainer, struct arena *arena, struct api_r
     inputs->local = local_state_of(explainer, request, &prompt_tokens, inputs->local_detail, sizeof inputs->local_detail);
     decide_inputs_fill(inputs, config, request->model, &name, verdict, scored ? &score : NULL, explainer->prices, NULL, prompt_bytes,
                        (request->has_max_tokens ? request->max_tokens : 16384) * request->n);
+    inputs->session_remote = request->in_tool_loop;
     decide(inputs, &decision);
     us[3] = clock_now_us();
     *out = report(inputs, &decision, verdict, scored ? &score : NULL, explainer, us);

@@ -49,6 +49,7 @@ static void fill_inputs(struct request *request)
     }
     inputs->local = request->local;
     str_copy(inputs->local_detail, sizeof inputs->local_detail, str_of(request->local_detail));
+    inputs->session_remote = request->api.in_tool_loop;
     if (request->has_key) {
         int64_t left = budget_remaining_nusd(service->budgets, request->key.id, clock_wall_ns());
         inputs->budget_limited = left != INT64_MAX;

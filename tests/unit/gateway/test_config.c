@@ -184,3 +184,42 @@ Test(config, a_reload_that_fails_keeps_the_old_snapshot_whole)
     close(fd);
     unlink(path);
 }
+
+Test(config, the_example_file_holds_the_defaults)
+{
+    const struct config *defaults, *example;
+    struct error err = {0};
+    cr_assert_eq(config_open(&defaults, NULL, &err), 0, "%s: %s", err.where, err.text);
+    cr_assert_eq(config_open(&example, WEIR_SOURCE_DIR "/deploy/examples/weir.yaml", &err), 0, "%s: %s", err.where, err.text);
+    cr_assert_eq(memcmp(&defaults->limits, &example->limits, sizeof defaults->limits), 0);
+    cr_assert_eq(defaults->max_regret, example->max_regret);
+    cr_assert_eq(defaults->chat_temperature, example->chat_temperature);
+    cr_assert_eq(defaults->chat_top_p, example->chat_top_p);
+    cr_assert_str_eq(defaults->chat_path, example->chat_path);
+    cr_assert(!example->chat_path_given);
+    cr_assert_eq(defaults->durability, example->durability);
+    cr_assert_eq(defaults->precision, example->precision);
+    cr_assert_eq(defaults->log_level, example->log_level);
+    cr_assert_str_eq(defaults->data_dir, example->data_dir);
+    cr_assert_str_eq(defaults->policy_pack, example->policy_pack);
+    cr_assert_eq(example->n_warnings, 0);
+    config_drop(defaults);
+    config_drop(example);
+}
+
+Test(config, local_sampling_is_bounded_and_needs_no_path)
+{
+    struct error err = {0};
+    const struct config *c = parse("models: {chat: {temperature: 0, top_p: 1}}\n", &err);
+    cr_assert_not_null(c, "%s: %s", err.where, err.text);
+    cr_assert(c->chat_temperature == 0 && c->chat_top_p == 1 && !c->chat_path_given);
+    config_drop(c);
+    c = parse("models: {chat: {path: a.gguf}}\n", &err);
+    cr_assert_not_null(c, "%s: %s", err.where, err.text);
+    cr_assert(c->chat_path_given && c->chat_temperature == 0.2 && c->chat_top_p == 0.9);
+    config_drop(c);
+    const char *const bad[] = {"models: {chat: {temperature: 2.1}}", "models: {chat: {top_p: 0}}", "models: {chat: {top_p: 1.1}}",
+                               "models: {chat: {temprature: 1}}"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        cr_assert_null(parse(bad[i], &err), "%s", bad[i]);
+}
