@@ -7,6 +7,8 @@
 /* Each verb is declared here and listed once below. */
 #define VERBS(X) \
     X(serve) \
+    X(ask) \
+    X(chat) \
     X(bench) \
     X(check) \
     X(keys) \
