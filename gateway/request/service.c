@@ -88,8 +88,10 @@ static int open_model(struct model **out, const char *path, bool given, const ch
     struct model_options options = {.precision = config->precision, .n_threads = config->threads};
     int64_t started = clock_now_us();
     int status = model_open(out, path, &options, err);
-    if (status < 0)
+    if (status < 0) {
+        error_prefix(err, what);
         return status;
+    }
     const struct model_info *info = model_info_peek(*out);
     log_event(LOG_INFO, "model_open", "%s %s: %s, %lld parameters, context %d, %lld ms", what, info->name, info->architecture,
               (long long)info->n_parameters, info->n_context, (long long)((clock_now_us() - started) / 1000));
@@ -137,8 +139,12 @@ static int open_ledger(struct service *service, struct error *err)
     const struct config *config = service->snapshot->config;
     char path[4096];
     int status = directory_create(config->data_dir, err);
-    if (status < 0)
+    if (status < 0) {
+        error_prefix(err, "data_dir");
         return status;
+    }
+    if (access(config->data_dir, W_OK | X_OK) != 0)
+        return error_set(err, WEIR_E_DENIED, config->data_dir, "the data folder (data_dir) cannot be written by this user");
     snprintf(path, sizeof path, "%s/ledger.db", config->data_dir);
     struct ledger_options options = {.path = path, .durability = config->durability, .max_waiting = config->limits.ledger_queue};
     status = ledger_open(&service->ledger, &options, err);
