@@ -23,7 +23,9 @@
     X(embed) \
     X(classify) \
     X(scan) \
-    X(policy)
+    X(policy) \
+    X(score) \
+    X(train)
 
 #define DECLARE_VERB(name) extern const struct verb verb_##name;
 VERBS(DECLARE_VERB)

@@ -1,0 +1,27 @@
+/* Train: the parts of head_train, in the order they run. */
+#ifndef WEIR_CLASSIFIER_TRAIN_H
+#define WEIR_CLASSIFIER_TRAIN_H
+
+#include "examples.h"
+#include "head.h"
+
+enum { N_FOLDS = 5, LEAST_LINES = 20 };
+
+struct training {
+    struct head *head;
+    struct examples *examples; /* The grams get weighed on the way. */
+    struct pool *pool;
+    uint64_t seed;
+    bool quiet;
+    size_t *landmarks; /* Lines that are the head's landmarks. */
+    int *folds; /* Of each line, by its text: equal texts share one. */
+};
+
+/* Gain, local and remote heads of both views with their calibration and metrics. */
+int train_linear(struct training *training, struct error *err) WEIR_CHECKED;
+/* Domain heads of both views. */
+int train_domains(struct training *training, struct error *err) WEIR_CHECKED;
+/* What each rule's texts were like. */
+void train_rules(struct training *training);
+
+#endif

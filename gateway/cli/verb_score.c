@@ -1,0 +1,102 @@
+/* weir score: JSON Lines of texts or message lists to what the head thinks of them. */
+#include "cli/encoder_line.h"
+#include "weir_classifier.h"
+
+extern const struct verb verb_score;
+
+struct scoring {
+    struct scorer *scorer;
+    struct arena arena;
+};
+
+static int score_line(void *user, const json_t *line, struct buffer *out, struct error *err)
+{
+    struct scoring *scoring = user;
+    struct score score;
+    json_t *messages;
+    str text = {NULL, 0};
+    int has_messages = json_member_array(line, "messages", &messages, err);
+    if (has_messages < 0 || json_member_str(line, "text", &text, err) < 0)
+        return WEIR_E_INVALID;
+    if (has_messages == 0 && text.data == NULL)
+        return error_set(err, WEIR_E_INVALID, "text", "a line needs \"text\" or \"messages\"");
+    arena_init(&scoring->arena, 0);
+    int status = has_messages == 1 ? scorer_score_messages(scoring->scorer, messages, &scoring->arena, &score, err)
+                                   : scorer_score_text(scoring->scorer, text, &scoring->arena, &score, err);
+    if (status == 0) {
+        json_t *answer = score_json(&score);
+        const char *name;
+        json_t *value;
+        jsonl_begin(line, out);
+        json_object_foreach(answer, name, value)
+        {
+            jsonl_name(out, name);
+            if (json_is_real(value))
+                jsonl_float(out, (float)json_real_value(value));
+            else
+                json_write(value, out);
+        }
+        buffer_append_char(out, '}');
+        json_decref(answer);
+    }
+    arena_release(&scoring->arena);
+    return status;
+}
+
+static int score_run(int argc, char **argv)
+{
+    const char *head_path = NULL, *encoder_path = NULL, *precision = "fast", *input = NULL;
+    char shipped[4096];
+    int64_t threads = 0;
+    bool keep_going = false, no_encoder = false;
+    struct error err;
+    const struct cli_option options[] = {
+        {"head", .text = &head_path},  {"encoder", .text = &encoder_path},    {"precision", .text = &precision}, {"threads", .number = &threads},
+        {"input", .text = &input},     {"keep-going", .flag = &keep_going},   {"no-encoder", .flag = &no_encoder}, {0},
+    };
+    int status = cli_parse(&verb_score, argc, argv, options, NULL);
+    if (status != 0)
+        return status > 0 ? EXIT_DONE : EXIT_USAGE;
+    struct head *head = NULL;
+    struct model *encoder = NULL;
+    struct scoring scoring = {0};
+    int code = EXIT_FAILED;
+    if (head_path == NULL) {
+        if (share_path("classifier/heads/default.head", shipped, sizeof shipped, &err) < 0)
+            return cli_fail("score", &err);
+        head_path = shipped;
+    }
+    if (head_open(&head, head_path, &err) < 0 || (!no_encoder && encoder_line_open(encoder_path, precision, threads, &encoder, &err) < 0) ||
+        scorer_new(&scoring.scorer, head, encoder, &err) < 0)
+        code = cli_fail("score", &err);
+    else
+        code = jsonl_run(input, keep_going, score_line, &scoring);
+    scorer_free(scoring.scorer);
+    model_close(encoder);
+    head_close(head);
+    return code;
+}
+
+const struct verb verb_score = {
+    .name = "score",
+    .summary = "What the classifier thinks of texts or conversations (JSON Lines)",
+    .help = "usage: weir score [--head H] [options] < questions.jsonl > answers.jsonl\n"
+            "\n"
+            "Reads one JSON object a line, {\"id\", \"text\"} or {\"id\", \"messages\": an OpenAI message list}, and prints for each\n"
+            "{\"id\", \"p_local\", \"p_remote\", \"gain\", \"domain\", \"domain_p\", \"oos\", \"tier\", \"us\"}, in order: the probabilities that the\n"
+            "local and the remote model answer well, what escalating is expected to add (the number routed on), the likeliest\n"
+            "domain and its probability, the probability of being out of scope, the tier that decided (rules, features or\n"
+            "encoder) and the microseconds it took. What the head was not trained for is null. Of messages the last human turn is\n"
+            "scored, with what it leans on.\n"
+            "\n"
+            "  --head H                head file of `weir train`; default: the shipped one\n"
+            "  --encoder M             Hugging Face directory or GGUF file; default: the pulled encoder\n"
+            "  --no-encoder            features only\n"
+            "  --precision exact|fast  of the encoder (default fast)\n"
+            "  --threads N             of the encoder; default: one per core\n"
+            "  --input FILE            instead of standard input\n"
+            "  --keep-going            a bad line is answered with {\"id\", \"error\"} and the next one is read\n"
+            "\n"
+            "Example: echo '{\"id\": 1, \"text\": \"What is the capital of France?\"}' | weir score\n",
+    .run = score_run,
+};

@@ -1,0 +1,52 @@
+/* weir train: lines with labels, scores or domains to a head file. */
+#include "cli/encoder_line.h"
+#include "weir_classifier.h"
+
+extern const struct verb verb_train;
+
+static int train_run(int argc, char **argv)
+{
+    const char *data = NULL, *out = NULL, *encoder_path = NULL, *precision = "fast", *name = NULL;
+    int64_t seed = 0, threads = 0;
+    bool quiet = false, no_encoder = false;
+    struct error err;
+    const struct cli_option options[] = {
+        {"data", .text = &data, .required = true}, {"out", .text = &out, .required = true}, {"encoder", .text = &encoder_path},
+        {"precision", .text = &precision},         {"threads", .number = &threads},         {"name", .text = &name},
+        {"seed", .number = &seed},                 {"no-encoder", .flag = &no_encoder},     {"quiet", .flag = &quiet},
+        {0},
+    };
+    int status = cli_parse(&verb_train, argc, argv, options, NULL);
+    if (status != 0)
+        return status > 0 ? EXIT_DONE : EXIT_USAGE;
+    struct model *encoder = NULL;
+    if (!no_encoder && encoder_line_open(encoder_path, precision, threads, &encoder, &err) < 0)
+        return cli_fail("train", &err);
+    struct train_options train = {.name = name, .seed = (uint64_t)seed, .quiet = quiet};
+    status = head_train(data, out, encoder, &train, &err);
+    model_close(encoder);
+    return status < 0 ? cli_fail("train", &err) : EXIT_DONE;
+}
+
+const struct verb verb_train = {
+    .name = "train",
+    .summary = "Trains a head on labelled lines (JSON Lines)",
+    .help = "usage: weir train --data D.jsonl --out H [options]\n"
+            "\n"
+            "Each line of D is {\"text\", and any of \"label\": 0|1 (the local model was right), \"scores\": {\"local\": 0..1,\n"
+            "\"remote\": 0..1}, \"domain\": \"name\" | \"oos\"}. Any subset trains: what no line has stays null in the scores. Lines\n"
+            "whose domain is \"oos\" calibrate the out-of-scope probability and train nothing else of the domain.\n"
+            "The head file H holds the weights, the data's SHA-256 and cross-validated metrics. The same lines, encoder and seed\n"
+            "give the same file.\n"
+            "\n"
+            "  --encoder M             Hugging Face directory or GGUF file; default: the pulled encoder\n"
+            "  --no-encoder            features only: a smaller, faster and weaker head\n"
+            "  --precision exact|fast  of the encoder (default fast)\n"
+            "  --threads N             of the encoder; default: one per core\n"
+            "  --name NAME             of the head, at most 63 bytes (default \"head\"); stands in each decision\n"
+            "  --seed N                of the folds and of what is drawn (default 0)\n"
+            "  --quiet                 no progress on standard error\n"
+            "\n"
+            "Example: weir train --data labels.jsonl --out my.head && weir eval --head my.head --data held_out.jsonl --json\n",
+    .run = train_run,
+};
