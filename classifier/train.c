@@ -52,7 +52,7 @@ static int choose(struct training *training)
     }
     if (status == 0 && n_keyed > 0)
         qsort(keyed, n_keyed, sizeof *keyed, compare_keyed);
-    for (size_t i = 0; i < n_keyed && n_landmarks < MOST_LANDMARKS && width > 0 && status == 0; i++)
+    for (size_t i = 0; i < n_keyed && n_landmarks < training->most_landmarks && width > 0 && status == 0; i++)
         if (i == 0 || keyed[i].key != keyed[i - 1].key)
             training->landmarks[n_landmarks++] = keyed[i].place;
     free(keyed);
@@ -142,6 +142,7 @@ int head_train(const char *data_path, const char *out_path, struct model *encode
         options = &defaults;
     training.seed = options->seed;
     training.quiet = options->quiet;
+    training.most_landmarks = options->n_landmarks > 0 && options->n_landmarks < MOST_LANDMARKS ? (size_t)options->n_landmarks : MOST_LANDMARKS;
     training.pool = pool_new(0);
     training.head = head_new();
     int status = training.pool == NULL || training.head == NULL ? error_set(err, WEIR_E_MEMORY, "", "out of memory") : 0;

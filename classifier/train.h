@@ -13,6 +13,7 @@ struct training {
     struct pool *pool;
     uint64_t seed;
     bool quiet;
+    size_t most_landmarks;
     size_t *landmarks; /* Lines that are the head's landmarks. */
     int *folds; /* Of each line, by its text: equal texts share one. */
 };

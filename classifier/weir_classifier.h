@@ -51,6 +51,7 @@ struct train_options {
     const char *name;  /* Of the head; NULL: "head". */
     uint64_t seed;
     bool quiet;        /* No progress on stderr. */
+    int n_landmarks;   /* Training texts that others are compared with, 1 … 1536; 0: 1536. Fewer make a smaller file. */
 };
 /* Lines {"text", and any of "label", "scores", "domain"} in a file to a head file. Reproducible from the seed. */
 int head_train(const char *data_path, const char *out_path, struct model *encoder, const struct train_options *options, struct error *err) WEIR_CHECKED;

@@ -25,7 +25,8 @@
     X(scan) \
     X(policy) \
     X(score) \
-    X(train)
+    X(train) \
+    X(eval)
 
 #define DECLARE_VERB(name) extern const struct verb verb_##name;
 VERBS(DECLARE_VERB)

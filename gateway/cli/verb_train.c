@@ -2,27 +2,34 @@
 #include "cli/encoder_line.h"
 #include "weir_classifier.h"
 
+#include <stdio.h>
+
 extern const struct verb verb_train;
 
 static int train_run(int argc, char **argv)
 {
     const char *data = NULL, *out = NULL, *encoder_path = NULL, *precision = "fast", *name = NULL;
-    int64_t seed = 0, threads = 0;
+    int64_t seed = 0, threads = 0, landmarks = 0;
     bool quiet = false, no_encoder = false;
     struct error err;
     const struct cli_option options[] = {
         {"data", .text = &data, .required = true}, {"out", .text = &out, .required = true}, {"encoder", .text = &encoder_path},
         {"precision", .text = &precision},         {"threads", .number = &threads},         {"name", .text = &name},
         {"seed", .number = &seed},                 {"no-encoder", .flag = &no_encoder},     {"quiet", .flag = &quiet},
+        {"landmarks", .number = &landmarks},
         {0},
     };
     int status = cli_parse(&verb_train, argc, argv, options, NULL);
     if (status != 0)
         return status > 0 ? EXIT_DONE : EXIT_USAGE;
+    if (landmarks < 0 || landmarks > 1536) {
+        fprintf(stderr, "weir train: --landmarks: 1 to 1536\n");
+        return EXIT_USAGE;
+    }
     struct model *encoder = NULL;
     if (!no_encoder && encoder_line_open(encoder_path, precision, threads, &encoder, &err) < 0)
         return cli_fail("train", &err);
-    struct train_options train = {.name = name, .seed = (uint64_t)seed, .quiet = quiet};
+    struct train_options train = {.name = name, .seed = (uint64_t)seed, .quiet = quiet, .n_landmarks = (int)landmarks};
     status = head_train(data, out, encoder, &train, &err);
     model_close(encoder);
     return status < 0 ? cli_fail("train", &err) : EXIT_DONE;
@@ -45,6 +52,7 @@ const struct verb verb_train = {
             "  --threads N             of the encoder; default: one per core\n"
             "  --name NAME             of the head, at most 63 bytes (default \"head\"); stands in each decision\n"
             "  --seed N                of the folds and of what is drawn (default 0)\n"
+            "  --landmarks N           training texts that others are compared with (default and most 1536): fewer, smaller file\n"
             "  --quiet                 no progress on standard error\n"
             "\n"
             "Example: weir train --data labels.jsonl --out my.head && weir eval --head my.head --data held_out.jsonl --json\n",

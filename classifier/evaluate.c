@@ -1,0 +1,152 @@
+/* Evaluation: a head's scores of labelled lines against what they say, as one JSON object. Each metric stands with the number of
+ * lines it is of; a metric that the lines or the head do not have is absent. Tiers count as in use: rules where they apply,
+ * features where the head settles them, the encoder for the rest. */
+#include "head.h"
+#include "lines.h"
+#include "metrics.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+struct evaluation {
+    size_t n;
+    float *gains, *local, *remote, *p_local, *p_remote, *oos, *is_oos; /* Each of n, filled up to its own count. */
+    size_t n_scores, n_local, n_remote, n_domain, n_right, n_scope;
+    float *true_local, *true_remote;
+    int64_t tier_us[TIER_ENCODER + 1];
+    size_t tier_n[TIER_ENCODER + 1];
+    json_t *confusion;
+};
+
+static void put(json_t *out, const char *name, double value)
+{
+    if (isfinite(value))
+        json_object_set_new(out, name, json_real(value));
+}
+
+static void confuse(json_t *confusion, const char *truth, const char *said)
+{
+    json_t *row = json_object_get(confusion, truth);
+    if (row == NULL) {
+        json_object_set_new(confusion, truth, json_object());
+        row = json_object_get(confusion, truth);
+    }
+    json_object_set_new(row, said, json_integer(json_integer_value(json_object_get(row, said)) + 1));
+}
+
+static void take(struct evaluation *e, const struct lines *lines, const struct line *line, const struct score *score)
+{
+    e->tier_n[score->tier]++;
+    e->tier_us[score->tier] += score->us;
+    if (!isnan(line->local) && !isnan(line->remote)) {
+        e->gains[e->n_scores] = score->gain;
+        e->local[e->n_scores] = line->local;
+        e->remote[e->n_scores++] = line->remote;
+    }
+    if (!isnan(line->local) && !isnan(score->p_local)) {
+        e->p_local[e->n_local] = score->p_local;
+        e->true_local[e->n_local++] = line->local;
+    }
+    if (!isnan(line->remote) && !isnan(score->p_remote)) {
+        e->p_remote[e->n_remote] = score->p_remote;
+        e->true_remote[e->n_remote++] = line->remote;
+    }
+    if (line->domain == DOMAIN_ABSENT || score->domain == NULL)
+        return;
+    e->oos[e->n_scope] = score->oos;
+    e->is_oos[e->n_scope++] = line->domain == DOMAIN_OOS;
+    confuse(e->confusion, line->domain == DOMAIN_OOS ? "oos" : lines->names[line->domain], score->domain);
+    if (line->domain >= 0) {
+        e->n_domain++;
+        e->n_right += strcmp(lines->names[line->domain], score->domain) == 0;
+    }
+}
+
+static void put_probability(json_t *out, const char *who, const float *p, const float *truth, size_t n)
+{
+    char name[48];
+    if (n == 0)
+        return;
+    snprintf(name, sizeof name, "n_%s", who);
+    json_object_set_new(out, name, json_integer((json_int_t)n));
+    snprintf(name, sizeof name, "auroc_%s", who);
+    put(out, name, auroc(p, truth, n));
+    snprintf(name, sizeof name, "brier_%s", who);
+    put(out, name, brier_score(p, truth, n));
+    snprintf(name, sizeof name, "ece_%s", who);
+    put(out, name, calibration_error(p, truth, n));
+}
+
+static json_t *report(const struct evaluation *e, const struct head *head)
+{
+    json_t *out = json_pack("{s:s,s:I}", "head", head->id, "n", (json_int_t)e->n);
+    struct curve curve;
+    if (e->n_scores > 0 && curve_make(&curve, e->gains, e->local, e->remote, e->n_scores) == 0) {
+        json_object_set_new(out, "n_scores", json_integer((json_int_t)e->n_scores));
+        put(out, "quality_local", curve.local);
+        put(out, "quality_remote", curve.remote);
+        put(out, "apgr", curve_apgr(&curve));
+        put(out, "cpt50", curve_cpt(&curve, 0.5));
+        put(out, "cpt80", curve_cpt(&curve, 0.8));
+        put(out, "aiq", curve_aiq(&curve));
+        curve_release(&curve);
+    }
+    put_probability(out, "local", e->p_local, e->true_local, e->n_local);
+    put_probability(out, "remote", e->p_remote, e->true_remote, e->n_remote);
+    if (e->n_scope > 0) {
+        json_object_set_new(out, "n_in_scope", json_integer((json_int_t)e->n_domain));
+        json_object_set_new(out, "n_oos", json_integer((json_int_t)(e->n_scope - e->n_domain)));
+        put(out, "accuracy_in_scope", e->n_domain > 0 ? (double)e->n_right / (double)e->n_domain : NAN);
+        put(out, "auroc_oos", auroc(e->oos, e->is_oos, e->n_scope));
+        put(out, "recall_oos_at_5pct_in_scope_rejected", recall_at_loss(e->oos, e->is_oos, e->n_scope, 0.05));
+        json_object_set(out, "confusion", e->confusion);
+    }
+    json_t *tiers = json_object();
+    for (int tier = 0; tier <= TIER_ENCODER; tier++)
+        if (e->tier_n[tier] > 0)
+            json_object_set_new(tiers, score_tier_name((enum score_tier)tier),
+                                json_pack("{s:I,s:f}", "n", (json_int_t)e->tier_n[tier], "mean_us",
+                                          (double)e->tier_us[tier] / (double)e->tier_n[tier]));
+    json_object_set_new(out, "tiers", tiers);
+    return out;
+}
+
+int head_evaluate(const struct head *head, struct model *encoder, const char *data_path, json_t **out, struct error *err)
+{
+    struct lines lines;
+    struct evaluation e = {0};
+    struct scorer *scorer = NULL;
+    float *block = NULL;
+    int status = lines_read(&lines, data_path, err);
+    if (status == 0)
+        status = scorer_new(&scorer, head, encoder, err);
+    if (status < 0)
+        goto done;
+    e.n = lines.n;
+    e.confusion = json_object();
+    block = malloc(9 * e.n * sizeof *block);
+    if (block == NULL || e.confusion == NULL) {
+        status = error_set(err, WEIR_E_MEMORY, "", "out of memory");
+        goto done;
+    }
+    float **const columns[9] = {&e.gains, &e.local, &e.remote, &e.p_local, &e.p_remote, &e.oos, &e.is_oos, &e.true_local, &e.true_remote};
+    for (size_t i = 0; i < 9; i++)
+        *columns[i] = block + i * e.n;
+    for (size_t i = 0; i < e.n && status == 0; i++) {
+        struct arena arena;
+        struct score score;
+        arena_init(&arena, 0);
+        status = scorer_score_text(scorer, lines.items[i].text, &arena, &score, err);
+        if (status == 0)
+            take(&e, &lines, &lines.items[i], &score);
+        arena_release(&arena);
+    }
+    if (status == 0)
+        *out = report(&e, head);
+done:
+    json_decref(e.confusion);
+    free(block);
+    scorer_free(scorer);
+    lines_release(&lines);
+    return status;
+}

@@ -1,0 +1,80 @@
+/* weir eval: metrics of a head on labelled lines. */
+#include "cli/encoder_line.h"
+#include "weir_classifier.h"
+
+#include <stdio.h>
+
+extern const struct verb verb_eval;
+
+static int eval_run(int argc, char **argv)
+{
+    const char *head_path = NULL, *data = NULL, *encoder_path = NULL, *precision = "fast";
+    int64_t threads = 0;
+    bool as_json = false, no_encoder = false;
+    char shipped[4096];
+    struct error err;
+    const struct cli_option options[] = {
+        {"head", .text = &head_path},   {"data", .text = &data, .required = true}, {"encoder", .text = &encoder_path},
+        {"precision", .text = &precision}, {"threads", .number = &threads},       {"json", .flag = &as_json},
+        {"no-encoder", .flag = &no_encoder}, {0},
+    };
+    int status = cli_parse(&verb_eval, argc, argv, options, NULL);
+    if (status != 0)
+        return status > 0 ? EXIT_DONE : EXIT_USAGE;
+    struct head *head = NULL;
+    struct model *encoder = NULL;
+    json_t *metrics = NULL;
+    int code = EXIT_DONE;
+    if (head_path == NULL) {
+        if (share_path("classifier/heads/default.head", shipped, sizeof shipped, &err) < 0)
+            return cli_fail("eval", &err);
+        head_path = shipped;
+    }
+    if (head_open(&head, head_path, &err) < 0 || (!no_encoder && encoder_line_open(encoder_path, precision, threads, &encoder, &err) < 0) ||
+        head_evaluate(head, encoder, data, &metrics, &err) < 0) {
+        code = cli_fail("eval", &err);
+    } else {
+        if (!as_json)
+            json_object_del(metrics, "confusion");
+        struct buffer out;
+        buffer_init(&out, 256 << 20);
+        if (as_json) {
+            json_write(metrics, &out);
+            buffer_append_char(&out, '\n');
+        } else {
+            const char *name;
+            json_t *value;
+            json_object_foreach(metrics, name, value)
+            {
+                buffer_printf(&out, "%-40s ", name);
+                json_write(value, &out);
+                buffer_append_char(&out, '\n');
+            }
+        }
+        if (out.failed || fwrite(out.data, 1, out.n, stdout) != out.n || fflush(stdout) != 0)
+            code = EXIT_FAILED;
+        buffer_release(&out);
+    }
+    json_decref(metrics);
+    model_close(encoder);
+    head_close(head);
+    return code;
+}
+
+const struct verb verb_eval = {
+    .name = "eval",
+    .summary = "Metrics of a head on labelled lines",
+    .help = "usage: weir eval [--head H] --data D.jsonl [--json] [options]\n"
+            "\n"
+            "Scores each line of D (as `weir train` reads them) and prints metrics, with --json as one object. Of lines with both\n"
+            "scores: apgr (mean share of the quality gap recovered over all shares of remote calls), cpt50 and cpt80 (share of\n"
+            "remote calls that recovers 50 and 80 % of it), aiq. Of the probabilities: auroc, brier and ece. Of domains:\n"
+            "accuracy_in_scope, auroc_oos, recall_oos_at_5pct_in_scope_rejected, confusion. And the time of each tier.\n"
+            "\n"
+            "  --head H                head file of `weir train`; default: the shipped one\n"
+            "  --encoder M             Hugging Face directory or GGUF file; default: the pulled encoder\n"
+            "  --no-encoder            features only\n"
+            "  --precision exact|fast  of the encoder (default fast)\n"
+            "  --threads N             of the encoder; default: one per core\n",
+    .run = eval_run,
+};
