@@ -124,7 +124,7 @@ static int fit_view(struct domain_fit *fit)
     struct training *training = fit->training;
     struct head *head = training->head;
     size_t n_inputs = (size_t)head_domain_inputs(head, fit->view), width = (size_t)head->map.n_embd;
-    size_t n_in = 0, n_oos = 0;
+    size_t n_oos = 0;
     for (size_t i = 0; i < fit->n; i++) {
         const struct line *line = &training->examples->lines.items[i];
         fit->rows[i] = fit->block + i * n_inputs;
@@ -133,7 +133,6 @@ static int fit_view(struct domain_fit *fit)
                           width > 0 && fit->view == VIEW_ENCODER ? training->examples->embeddings + i * width : NULL, fit->block + i * n_inputs);
         fit->truth[i] = line->domain >= 0 ? line->domain : -1;
         fit->is_oos[i] = line->domain == DOMAIN_OOS;
-        n_in += line->domain >= 0;
         n_oos += line->domain == DOMAIN_OOS;
     }
     bool have_oos = n_oos >= LEAST_OOS, leave_out = !have_oos && head->n_domains >= LEAST_NAMES;
