@@ -2,7 +2,7 @@
  * passed over, and the few that remain confirm their form with one anchored pattern and their check digits with one routine. */
 #include "scan/numbers.h"
 
-static const struct number_table *const tables[] = {&numbers_general, &numbers_americas, &numbers_europe, &numbers_asia};
+static const struct number_table *const tables[] = {&numbers_general, &numbers_americas, &numbers_europe, &numbers_asia, &numbers_world};
 enum { N_TABLES = sizeof tables / sizeof *tables, MOST_NUMBERS = 192, LONGEST_VALUE = 64, WINDOW = 40, LONGEST_FORM = 160 };
 
 size_t number_entity_count(void)

@@ -34,7 +34,7 @@ struct number_table {
     size_t n;
 };
 /* One table a part of the world. */
-extern const struct number_table numbers_general, numbers_americas, numbers_europe, numbers_asia;
+extern const struct number_table numbers_general, numbers_americas, numbers_europe, numbers_asia, numbers_world;
 
 size_t number_entity_count(void);
 const struct entity *number_entity(size_t index);

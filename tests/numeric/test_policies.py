@@ -61,18 +61,25 @@ def test_detect_secrets_plugins_agree_that_a_line_holds_a_secret():
 
 
 # python-stdnum's names of the types that Weir ships under its own. Left out where the rules differ on purpose: of cards stdnum
-# looks at the check digit alone, Weir at the issuer's prefix and length too.
+# looks at the check digit alone, Weir at the issuer's prefix and length too; a Chilean RUT is
+# recognised with its hyphen only, and stdnum's stand without.
 SHIPPED = {"AU_ABN": "AU_ABN", "AU_ACN": "AU_ACN", "DE_TAX_ID": "DE_TAX_ID", "ES_NIE": "ES_NIE",
            "ES_NIF_DNI": "ES_NIF", "FI_HETU": "FI_PERSONAL_IDENTITY_CODE", "IBAN": "IBAN_CODE", "IN_AADHAAR": "IN_AADHAAR",
            "IN_GSTIN": "IN_GSTIN", "IT_CODICE_FISCALE": "IT_FISCAL_CODE", "IT_PARTITA_IVA": "IT_VAT_CODE", "PL_PESEL": "PL_PESEL",
-           "SE_PERSONNUMMER": "SE_PERSONNUMMER", "TR_TCKIMLIK": "TR_NATIONAL_ID", "UK_NHS": "UK_NHS"}
+           "SE_PERSONNUMMER": "SE_PERSONNUMMER", "FR_NIR": "FR_NIR", "NL_BSN": "NL_BSN", "BE_NN": "BE_NN", "PT_NIF": "PT_NIF", "BR_CPF": "BR_CPF", "BR_CNPJ": "BR_CNPJ",
+           "CH_AHV(ssn)": "CH_AHV", "AT_SVNR(vnr)": "AT_SVNR", "NO_FODSELSNUMMER": "NO_FODSELSNUMMER", "IE_PPS": "IE_PPSN",
+           "HR_OIB": "HR_OIB", "RO_CNP": "RO_CNP", "CN_RESIDENT_ID": "CN_RIC", "MX_CURP": "MX_CURP", "AR_CUIT": "AR_CUIT",
+           "IMEI": "IMEI", "LEI": "LEI", "ISIN": "ISIN", "TR_TCKIMLIK": "TR_NATIONAL_ID", "UK_NHS": "UK_NHS"}
+
+# A check digit that one number in ten passes by chance does not make a number certain: these are judged by being found at all.
+WEAK = {"NL_BSN", "PT_NIF", "HR_OIB", "IMEI", "ISIN", "AR_CUIT"}
 
 
 def test_numbers_pass_exactly_when_stdnum_says_so():
     rows = [row for row in rows_of("stdnum-oracle/checksum_oracle.jsonl") if row["type"] in SHIPPED and row["basis"] == "checksum"]
     right, wrong = 0, collections.Counter()
     for row, found in zip(rows, scan([row["value"] for row in rows])):
-        passes = any(f["type"] == SHIPPED[row["type"]] and f["score"] >= 1 for f in found)
+        passes = any(f["type"] == SHIPPED[row["type"]] and (f["score"] >= 1 or f["type"] in WEAK) for f in found)
         right += passes == row["valid"]
         wrong[row["type"], row["valid"]] += passes != row["valid"]
     print("stdnum", right, len(rows), {k: v for k, v in wrong.items() if v})
