@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -118,6 +119,7 @@ static void start(const struct door_limits *limits)
     struct error err = {0};
     char bound[128];
     memset(f, 0, sizeof *f);
+    signal(SIGPIPE, SIG_IGN); /* As the daemon: a client that hangs up is an error of the write. */
     uv_loop_init(&f->loop);
     uv_async_init(&f->loop, &f->stop, on_stop);
     f->stop.data = f;
