@@ -207,7 +207,8 @@ const struct verb verb_policy = {
     "policy",
     "check, test, print and compare policy packs",
     "usage: weir policy check PACK | test PACK | matrix PACK | diff OLD NEW  [options]\n\n"
-    "PACK is a YAML file, or the name of a shipped pack (default, eu-only).\n\n"
+    "PACK is a YAML file, or the name of a shipped pack (default, eu-only, air-gapped,\n"
+    "source-secrecy, pci-dss, hipaa).\n\n"
     "  check    parses the pack and makes the static checks; errors name file, line and column\n"
     "  test     runs the tests inside the pack; exit 1 when one fails\n"
     "  matrix   prints every cell (tenant, type, provider): class, effect, permitted or not, and why\n"
