@@ -49,7 +49,7 @@ Test(verdict, shipped_packs_pass_their_own_tests)
         struct error err = {0};
         int n = 0;
         cr_expect(pack_test(pack, count_failure, &n, &err) == 0);
-        cr_expect(n >= 20);
+        cr_expect(n >= 12);
         pack_close(pack);
     }
 }
