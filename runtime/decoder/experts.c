@@ -100,8 +100,7 @@ static void mlp_add(struct decoder *decoder, struct pool *pool, const struct lin
     size_t n_embd = (size_t)decoder->config.n_embd;
     for (int i = 0; i < n_rows; i++)
         memcpy(scratch->gathered + (size_t)i * n_embd, h + (size_t)rows[i] * n_embd, n_embd * sizeof *h);
-    linear_apply_many((const struct linear *const[]){gate, up}, 2, pool, scratch->gathered, n_rows, (float *const[]){scratch->gate, scratch->up});
-    activate_gate(decoder->config.activation, scratch->gate, scratch->up, (int64_t)n_rows * linear_n_out(up));
+    linear_apply_gated(gate, up, decoder->config.activation, pool, scratch->gathered, n_rows, scratch->gate, scratch->up);
     linear_apply(down, pool, scratch->gate, n_rows, scratch->gathered);
     for (int i = 0; i < n_rows; i++)
         for (size_t j = 0; j < n_embd; j++)

@@ -14,7 +14,7 @@ struct pass {
     struct pool *pool;
     const struct layer *layer;
     const struct layer_config *plan;
-    const struct norm *norm; /* Of the step at hand. */
+    const struct norm *post, *norm; /* Of the step at hand. */
     int index; /* Of the layer. */
     int n_rows;
 };
@@ -78,20 +78,25 @@ static void norm_rows(struct pass *pass, const struct norm *norm)
     rows_run(pass->pool, pass->n_rows, norm_row, pass);
 }
 
-/* x += y, or x += norm(y) where the layer has a norm after the block. */
+/* x += y, or x += norm(y) where the layer has a norm after the block; then h = norm(x) for what comes next. */
 static void add_row(void *user, int row)
 {
     const struct pass *pass = user;
+    const struct decoder_config *config = &pass->decoder->config;
     float *x = pass->decoder->scratch.x + at(pass, row), *y = pass->decoder->scratch.y + at(pass, row);
-    if (pass->norm->w != NULL)
-        decoder_norm(&pass->decoder->config, pass->norm, y, pass->decoder->config.n_embd, y);
-    for (int i = 0; i < pass->decoder->config.n_embd; i++)
+    if (pass->post->w != NULL)
+        decoder_norm(config, pass->post, y, config->n_embd, y);
+    for (int i = 0; i < config->n_embd; i++)
         x[i] += y[i];
+    if (pass->norm != NULL)
+        norm_row(user, row);
 }
 
-static void add_rows(struct pass *pass, const struct norm *post)
+/* next: NULL leaves h as it is. */
+static void add_rows(struct pass *pass, const struct norm *post, const struct norm *next)
 {
-    pass->norm = post;
+    pass->post = post;
+    pass->norm = next;
     rows_run(pass->pool, pass->n_rows, add_row, pass);
 }
 
@@ -222,37 +227,34 @@ static void activate_row(void *user, int row)
 {
     const struct pass *pass = user;
     const struct decoder_config *config = &pass->decoder->config;
-    size_t from = (size_t)row * (size_t)config->n_ff;
-    if (config->gated)
-        activate_gate(config->activation, pass->decoder->scratch.gate + from, pass->decoder->scratch.up + from, config->n_ff);
-    else
-        activate(config->activation, pass->decoder->scratch.up + from, config->n_ff);
+    activate(config->activation, pass->decoder->scratch.up + (size_t)row * (size_t)config->n_ff, config->n_ff);
 }
 
 /* y = the MLP's answer to h. */
 static void feed_forward(struct pass *pass)
 {
+    const struct decoder_config *config = &pass->decoder->config;
     struct scratch *scratch = &pass->decoder->scratch;
     const struct layer *layer = pass->layer;
     if (layer->experts != NULL) {
         experts_apply(pass->decoder, pass->pool, layer->experts, scratch->h, pass->n_rows, scratch->y);
         return;
     }
-    if (layer->gate != NULL)
-        linear_apply_many((const struct linear *const[]){layer->gate, layer->up}, 2, pass->pool, scratch->h, pass->n_rows,
-                          (float *const[]){scratch->gate, scratch->up});
-    else
+    if (config->gated && layer->gate != NULL) {
+        linear_apply_gated(layer->gate, layer->up, config->activation, pass->pool, scratch->h, pass->n_rows, scratch->gate, scratch->up);
+    } else {
         linear_apply(layer->up, pass->pool, scratch->h, pass->n_rows, scratch->up);
-    rows_run(pass->pool, pass->n_rows, activate_row, pass);
+        rows_run(pass->pool, pass->n_rows, activate_row, pass);
+    }
     linear_apply(layer->down, pass->pool, layer->gate != NULL ? scratch->gate : scratch->up, pass->n_rows, scratch->y);
 }
 
-static void layer_run(struct pass *pass, const bool *want)
+/* h holds the layer's norm of x, and next's afterwards. */
+static void layer_run(struct pass *pass, const bool *want, const struct norm *next)
 {
     const struct decoder_config *config = &pass->decoder->config;
     struct scratch *scratch = &pass->decoder->scratch;
     const struct layer *layer = pass->layer;
-    norm_rows(pass, &layer->attn_norm);
     linear_apply_many((const struct linear *const[]){layer->q, layer->k, layer->v}, 3, pass->pool, scratch->h, pass->n_rows,
                       (float *const[]){scratch->q, scratch->k, scratch->v});
     rows_run(pass->pool, pass->n_rows, heads_row, pass);
@@ -263,11 +265,9 @@ static void layer_run(struct pass *pass, const bool *want)
     struct attention attention = {config->n_heads, config->attention_scale, config->attention_soft_cap, pass->plan->window};
     attention_apply(&attention, pass->pool, scratch->kv, scratch->positions, pass->n_rows, pass->index, scratch->q, scratch->a);
     linear_apply(layer->o, pass->pool, scratch->a, pass->n_rows, scratch->y);
-    add_rows(pass, &layer->attn_post_norm);
-    if (!config->parallel)
-        norm_rows(pass, &layer->ffn_norm);
+    add_rows(pass, &layer->attn_post_norm, config->parallel ? NULL : &layer->ffn_norm);
     feed_forward(pass);
-    add_rows(pass, &layer->ffn_post_norm);
+    add_rows(pass, &layer->ffn_post_norm, next);
 }
 
 static int check_batch(const struct decoder *decoder, const struct batch *batch, struct error *err)
@@ -308,15 +308,16 @@ int decoder_forward(struct decoder *decoder, struct pool *pool, const struct bat
     struct pass pass = {.decoder = decoder, .pool = pool, .n_rows = batch->n_rows};
     struct embedding job = {&pass, batch->tokens};
     rows_run(pool, batch->n_rows, embed_row, &job);
+    norm_rows(&pass, &decoder->layers[0].attn_norm);
     for (int i = 0; i < config->n_layers && pass.n_rows > 0; i++) {
         if (batch->cancel != NULL && atomic_load_explicit(batch->cancel, memory_order_relaxed))
             return error_set(err, WEIR_E_CANCELLED, "forward pass", "cancelled");
         pass.index = i;
         pass.layer = &decoder->layers[i];
         pass.plan = &config->layers[i];
-        layer_run(&pass, i == config->n_layers - 1 && hidden == NULL ? batch->want : NULL);
+        bool is_last = i == config->n_layers - 1;
+        layer_run(&pass, is_last && hidden == NULL ? batch->want : NULL, is_last ? &decoder->output_norm : &decoder->layers[i + 1].attn_norm);
     }
-    norm_rows(&pass, &decoder->output_norm);
     if (hidden != NULL) {
         memcpy(hidden, scratch->h, (size_t)batch->n_rows * (size_t)config->n_embd * sizeof *hidden);
         keep_wanted(&pass, batch->want);

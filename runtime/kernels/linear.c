@@ -194,6 +194,8 @@ struct job {
     int n_rows;
     struct activations activations[2]; /* With scales of one block and of eight; n_blocks 0: not asked for. */
     gemm_groups_fn *gemm_groups;
+    bool is_gated; /* A chunk is the same groups of both parts, and their activation into the first. */
+    enum activation activation;
 };
 
 static gemm_groups_fn *gemm_for_cpu(void)
@@ -215,6 +217,17 @@ static void quantize_chunk(void *arg, int chunk, int thread)
             activations_fill(&job->activations[i], job->x, chunk);
 }
 
+static void multiply_units(const struct job *job, const struct part *part, int first, int end)
+{
+    if (part->linear->packing == NULL) {
+        for (int unit = first; unit < end; unit++)
+            rows_multiply(&part->linear->rows, unit * ROWS_AT_ONCE, job->x, job->n_rows, part->y);
+        return;
+    }
+    void *scratch = scratch_take(SCRATCH_UNPACKED, gemm_scratch_bytes(part->gemm.w));
+    job->gemm_groups(&part->gemm, first, end, scratch);
+}
+
 static void apply_chunk(void *arg, int chunk, int thread)
 {
     const struct job *job = arg;
@@ -223,13 +236,23 @@ static void apply_chunk(void *arg, int chunk, int thread)
         part++;
     int first = (chunk - part->first_chunk) * part->step;
     int end = first + part->step < part->n_units ? first + part->step : part->n_units;
-    if (part->linear->packing == NULL) {
-        for (int unit = first; unit < end; unit++)
-            rows_multiply(&part->linear->rows, unit * ROWS_AT_ONCE, job->x, job->n_rows, part->y);
-        return;
+    multiply_units(job, part, first, end);
+}
+
+/* The activation is made while the products are in the nearest cache. */
+static void gated_chunk(void *arg, int chunk, int thread)
+{
+    const struct job *job = arg;
+    const struct part *gate = &job->parts[0], *up = &job->parts[1];
+    int first = chunk * gate->step, end = first + gate->step < gate->n_units ? first + gate->step : gate->n_units;
+    multiply_units(job, gate, first, end);
+    multiply_units(job, up, first, end);
+    int unit = gate->linear->packing == NULL ? ROWS_AT_ONCE : PACKED_ROWS, n_out = gate->linear->rows.n_out;
+    int from = first * unit, to = end * unit < n_out ? end * unit : n_out;
+    for (int row = 0; row < job->n_rows; row++) {
+        size_t at = (size_t)row * (size_t)n_out + (size_t)from;
+        activate_gate(job->activation, gate->y + at, up->y + at, to - from);
     }
-    void *scratch = scratch_take(SCRATCH_UNPACKED, gemm_scratch_bytes(part->gemm.w));
-    job->gemm_groups(&part->gemm, first, end, scratch);
 }
 
 /* Which of a job's activations a matrix reads. */
@@ -262,9 +285,13 @@ static int chunk_step(const struct linear *linear, int n_units, int n_rows, int 
     return (int)(step + step % 2); /* Groups go in pairs. */
 }
 
-static void apply_together(const struct linear *const *linears, int n_linears, struct pool *pool, const float *x, int n_rows, float *const *y)
+/* activation: NULL, or what two matrices of one form are joined by. */
+static void apply_together(const struct linear *const *linears, int n_linears, struct pool *pool, const float *x, int n_rows,
+                           float *const *y, const enum activation *activation)
 {
-    struct job job = {.n_parts = n_linears, .x = x, .n_rows = n_rows, .gemm_groups = gemm_for_cpu()};
+    struct job job = {.n_parts = n_linears, .x = x, .n_rows = n_rows, .gemm_groups = gemm_for_cpu(), .is_gated = activation != NULL};
+    if (job.is_gated)
+        job.activation = *activation;
     int n_chunks = 0, n_in = linears[0]->rows.n_in, n_threads = pool == NULL ? 1 : pool_threads(pool);
     bool asked[2] = {false, false};
     for (int i = 0; i < n_linears; i++) {
@@ -286,15 +313,31 @@ static void apply_together(const struct linear *const *linears, int n_linears, s
     }
     if (asked[0] || asked[1])
         quantize_input(&job, pool, asked);
-    pool_run(pool, n_chunks, apply_chunk, &job);
+    if (job.is_gated)
+        pool_run(pool, job.parts[1].first_chunk, gated_chunk, &job);
+    else
+        pool_run(pool, n_chunks, apply_chunk, &job);
 }
 
 void linear_apply_many(const struct linear *const *linears, int n_linears, struct pool *pool, const float *x, int n_rows, float *const *y)
 {
     for (int from = 0; from < n_linears && n_rows > 0; from += MAX_TOGETHER) {
         int n = n_linears - from < MAX_TOGETHER ? n_linears - from : MAX_TOGETHER;
-        apply_together(linears + from, n, pool, x, n_rows, y + from);
+        apply_together(linears + from, n, pool, x, n_rows, y + from, NULL);
     }
+}
+
+void linear_apply_gated(const struct linear *gate, const struct linear *up, enum activation activation, struct pool *pool, const float *x,
+                        int n_rows, float *y_gate, float *y_up)
+{
+    assert(gate->rows.n_out == up->rows.n_out);
+    const struct linear *const both[] = {gate, up};
+    float *const y[] = {y_gate, y_up};
+    bool same_form = (gate->packing == NULL) == (up->packing == NULL);
+    if (n_rows > 0)
+        apply_together(both, 2, pool, x, n_rows, y, same_form ? &activation : NULL);
+    if (!same_form)
+        activate_gate(activation, y_gate, y_up, (int64_t)n_rows * gate->rows.n_out);
 }
 
 void linear_apply(const struct linear *linear, struct pool *pool, const float *x, int n_rows, float *y)

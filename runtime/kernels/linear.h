@@ -6,6 +6,7 @@
 #ifndef WEIR_KERNELS_LINEAR_H
 #define WEIR_KERNELS_LINEAR_H
 
+#include "kernels/ops.h"
 #include "kernels/tensor.h"
 #include "weir_runtime.h"
 
@@ -35,6 +36,9 @@ void linear_pack(const struct linear *linear, struct pool *pool);
 void linear_apply(const struct linear *linear, struct pool *pool, const float *x, int n_rows, float *y);
 /* Several matrices on the same x (q, k, v; gate, up): activations are prepared once. y[i] is n_rows × n_out of i. */
 void linear_apply_many(const struct linear *const *linears, int n_linears, struct pool *pool, const float *x, int n_rows, float *const *y);
+/* y_gate = act(gate x) · (up x), in one go over both matrices, which have the same n_out; y_up is what up gave. */
+void linear_apply_gated(const struct linear *gate, const struct linear *up, enum activation activation, struct pool *pool, const float *x,
+                        int n_rows, float *y_gate, float *y_up);
 /* Row `id` of W as f32, from the file's own rows: the embedding look-up of a tied matrix. */
 void linear_row(const struct linear *linear, int64_t id, float *out);
 

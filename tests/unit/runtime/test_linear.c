@@ -223,6 +223,36 @@ Test(linear, many_matrices_share_their_input)
     pool_free(pool);
 }
 
+Test(linear, a_gated_pair_is_the_two_products_and_their_activation)
+{
+    enum { IN = 96, OUT = 150, ROWS = 13 };
+    static const enum tensor_type types[][2] = {{TENSOR_Q4_1, TENSOR_Q4_1}, {TENSOR_Q4_0, TENSOR_Q8_0}, {TENSOR_F16, TENSOR_F16}, {TENSOR_Q4_1, TENSOR_F16}};
+    static float x[ROWS * IN], expected[2][ROWS * OUT], y[2][ROWS * OUT];
+    fill(x, ROWS * IN);
+    struct pool *pool = pool_new(2);
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        struct linear *linears[2];
+        uint8_t *rows[2];
+        for (int k = 0; k < 2; k++) {
+            rows[k] = random_rows(types[i][k], OUT, IN);
+            struct tensor w = tensor_of(types[i][k], rows[k], OUT, IN);
+            cr_assert(linear_new(&linears[k], &w, 0, NULL, 1, PRECISION_FAST, NULL) == 0);
+        }
+        for (int n_rows = 1; n_rows <= ROWS; n_rows += 6) {
+            for (int k = 0; k < 2; k++)
+                linear_apply(linears[k], NULL, x, n_rows, expected[k]);
+            activate_gate(ACTIVATION_SILU, expected[0], expected[1], (int64_t)n_rows * OUT);
+            linear_apply_gated(linears[0], linears[1], ACTIVATION_SILU, pool, x, n_rows, y[0], y[1]);
+            cr_assert(memcmp(y[0], expected[0], sizeof(float) * (size_t)(n_rows * OUT)) == 0, "pair %zu, %d rows", i, n_rows);
+        }
+        for (int k = 0; k < 2; k++) {
+            linear_free(linears[k]);
+            free(rows[k]);
+        }
+    }
+    pool_free(pool);
+}
+
 Test(linear, a_tensor_that_lies_about_its_size_is_refused)
 {
     uint8_t rows[18 * 4] = {0};
