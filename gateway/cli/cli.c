@@ -7,6 +7,7 @@
 /* Each verb is declared here and listed once below. */
 #define VERBS(X) \
     X(serve) \
+    X(route) \
     X(ask) \
     X(chat) \
     X(bench) \

@@ -26,7 +26,7 @@ int explainer_open(struct explainer *explainer, const char *config_path, struct 
     if (status == 0)
         status = prices_open(&explainer->prices, config->prices_path, err);
     if (status == 0)
-        status = open_optional(&explainer->chat, config->chat_path, config->chat_path_given, &(struct model_options){.vocabulary_only = true}, err);
+        status = open_optional(&explainer->chat, config->chat_path, config->chat_path_given, &(struct model_options){.precision = config->precision, .n_threads = config->threads}, err);
     if (status == 0)
         status = open_optional(&explainer->encoder, config->encoder_path, config->encoder_path_given,
                                &(struct model_options){.precision = config->precision, .n_threads = config->threads}, err);

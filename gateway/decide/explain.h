@@ -10,7 +10,7 @@ struct explainer {
     const struct config *config;
     struct pack *pack;
     const struct prices *prices;
-    struct model *chat;    /* Its vocabulary only. NULL: not pulled. */
+    struct model *chat;    /* NULL: not pulled. */
     struct model *encoder; /* NULL: not pulled. */
     struct head *head;
     struct scorer *scorer; /* NULL: no head. */

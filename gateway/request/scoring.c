@@ -1,39 +1,52 @@
-/* Scoring: what the classifier expects of the local and of a remote answer. Without a head nothing is scored, and no score
- * keeps the query here (decide(): closed on failure). */
+/* Scoring: what the classifier expects of the local and of a remote answer. A failure is no score, and no score keeps the
+ * query here. The scorer may be used by several workers at a time. */
 #include "request/scoring.h"
 
 int scoring_open(struct service *service, struct error *err)
 {
-    (void)err;
-    if (service->snapshot->config->head_path != NULL)
-        log_event(LOG_WARN, "not_scored", "this build has no classifier: `auto` stays with the local model");
-    return 0;
+    const struct config *config = service->snapshot->config;
+    if (config->head_path == NULL)
+        return 0;
+    int status = head_open(&service->head, config->head_path, err);
+    if (status == 0)
+        status = scorer_new(&service->scorer, service->head, service->encoder, err);
+    return status;
 }
 
 void scoring_close(struct service *service)
 {
-    (void)service;
+    if (service->scorer != NULL)
+        scorer_free(service->scorer);
+    if (service->head != NULL)
+        head_close(service->head);
 }
 
 bool scoring_wanted(const struct request *request)
 {
-    (void)request;
-    return false;
+    return request->service->scorer != NULL && request->name.kind == NAME_AUTO && request->name.n_targets > 0 &&
+           request->api.kind != API_EMBEDDINGS;
 }
 
 void scoring_run(struct request *request)
 {
-    request->scored = false;
+    struct scorer *scorer = request->service->scorer;
+    struct error err = {0};
+    if (!scoring_wanted(request))
+        return;
+    int status = request->api.kind == API_CHAT
+                     ? scorer_score_messages(scorer, request->api.messages, &request->arena, &request->score, &err)
+                     : scorer_score_text(scorer, request->api.texts[0].text, &request->arena, &request->score, &err);
+    request->scored = status == 0;
+    if (status < 0)
+        log_event(LOG_WARN, "score_failed", "%s: %s", request->decision_id, err.text);
 }
 
 const char *scoring_head(const struct request *request)
 {
-    (void)request;
-    return NULL;
+    return request->scored ? head_id(request->service->head) : NULL;
 }
 
 json_t *scoring_json(const struct request *request)
 {
-    (void)request;
-    return json_null();
+    return request->scored ? score_json(&request->score) : json_null();
 }
