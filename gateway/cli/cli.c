@@ -21,6 +21,7 @@
     X(logits) \
     X(models) \
     X(quantize) \
+    X(convert) \
     X(embed) \
     X(classify) \
     X(scan) \

@@ -6,6 +6,7 @@
  * The result is written beside the target, synced and renamed, so that the target is whole or untouched. One row is in memory
  * at a time. */
 #include "model/gguf_mix.h"
+#include "model/gguf_writer.h"
 #include "model/imatrix.h"
 #include "weir_runtime.h"
 
@@ -24,46 +25,6 @@ struct plan {
     size_t alignment;
 };
 
-struct writer {
-    FILE *file;
-    const char *path;
-    size_t at; /* Bytes written. */
-    struct error *err;
-};
-
-static int put(struct writer *writer, const void *data, size_t n)
-{
-    if (n > 0 && fwrite(data, 1, n, writer->file) != n)
-        return error_set(writer->err, WEIR_E_IO, writer->path, "%s", strerror(errno));
-    writer->at += n;
-    return 0;
-}
-
-static int put_u32(struct writer *writer, uint32_t value)
-{
-    return put(writer, &value, sizeof value);
-}
-
-static int put_u64(struct writer *writer, uint64_t value)
-{
-    return put(writer, &value, sizeof value);
-}
-
-static int put_str(struct writer *writer, str s)
-{
-    int status = put_u64(writer, s.n);
-    return status < 0 ? status : put(writer, s.data, s.n);
-}
-
-static int put_zeros(struct writer *writer, size_t n)
-{
-    static const char zeros[64];
-    int status = 0;
-    for (; n > 0 && status == 0; n -= n < sizeof zeros ? n : sizeof zeros)
-        status = put(writer, zeros, n < sizeof zeros ? n : sizeof zeros);
-    return status;
-}
-
 static size_t bytes_after(const struct tensor *tensor, enum tensor_type type)
 {
     return tensor_row_bytes(type, tensor->ne[0]) * (size_t)(tensor->ne[1] * tensor->ne[2] * tensor->ne[3]);
@@ -81,25 +42,25 @@ static size_t value_bytes(const struct gguf_value *value)
     return (size_t)((const uint8_t *)last.data + last.n - value->data);
 }
 
-static int put_value(struct writer *writer, const struct gguf_value *value)
+static int put_value(struct gguf_writer *writer, const struct gguf_value *value)
 {
-    int status = put_str(writer, value->key);
+    int status = gguf_put_str(writer, value->key);
     if (status == 0)
-        status = put_u32(writer, value->type);
+        status = gguf_put_u32(writer, value->type);
     if (status == 0 && value->type == GGUF_ARRAY) {
-        status = put_u32(writer, value->element);
+        status = gguf_put_u32(writer, value->element);
         if (status == 0)
-            status = put_u64(writer, value->n);
+            status = gguf_put_u64(writer, value->n);
     }
-    return status < 0 ? status : put(writer, value->data, value_bytes(value));
+    return status < 0 ? status : gguf_put(writer, value->data, value_bytes(value));
 }
 
-static int put_number(struct writer *writer, str key, uint32_t number)
+static int put_number(struct gguf_writer *writer, str key, uint32_t number)
 {
-    int status = put_str(writer, key);
+    int status = gguf_put_str(writer, key);
     if (status == 0)
-        status = put_u32(writer, GGUF_U32);
-    return status < 0 ? status : put_u32(writer, number);
+        status = gguf_put_u32(writer, GGUF_U32);
+    return status < 0 ? status : gguf_put_u32(writer, number);
 }
 
 static int compare_places(const void *a, const void *b)
@@ -113,7 +74,7 @@ static bool is_set_here(const struct gguf_value *value)
     return str_equal(value->key, STR("general.file_type")) || str_equal(value->key, STR("general.quantization_version"));
 }
 
-static int put_metadata(struct writer *writer, const struct gguf *gguf, uint32_t file_type)
+static int put_metadata(struct gguf_writer *writer, const struct gguf *gguf, uint32_t file_type)
 {
     const struct gguf_value **order = malloc((gguf->n_values + 1) * sizeof *order);
     size_t n = 0;
@@ -123,13 +84,13 @@ static int put_metadata(struct writer *writer, const struct gguf *gguf, uint32_t
         if (!is_set_here(&gguf->values[i]))
             order[n++] = &gguf->values[i];
     qsort(order, n, sizeof *order, compare_places);
-    int status = put(writer, "GGUF", 4);
+    int status = gguf_put(writer, "GGUF", 4);
     if (status == 0)
-        status = put_u32(writer, 3);
+        status = gguf_put_u32(writer, 3);
     if (status == 0)
-        status = put_u64(writer, gguf->n_tensors);
+        status = gguf_put_u64(writer, gguf->n_tensors);
     if (status == 0)
-        status = put_u64(writer, n + 2);
+        status = gguf_put_u64(writer, n + 2);
     for (size_t i = 0; i < n && status == 0; i++)
         status = put_value(writer, order[i]);
     if (status == 0)
@@ -159,7 +120,7 @@ static enum tensor_type type_after(const struct plan *plan, const struct tensor 
     return mix_type(plan->mix, &plan->model, tensor);
 }
 
-static int put_entries(struct writer *writer, const struct plan *plan)
+static int put_entries(struct gguf_writer *writer, const struct plan *plan)
 {
     const struct gguf *gguf = plan->gguf;
     size_t offset = 0;
@@ -167,22 +128,22 @@ static int put_entries(struct writer *writer, const struct plan *plan)
     for (size_t i = 0; i < gguf->n_tensors && status == 0; i++) {
         const struct tensor *tensor = &gguf->tensors[i];
         enum tensor_type type = type_after(plan, tensor);
-        status = put_str(writer, str_of(tensor->name));
+        status = gguf_put_str(writer, str_of(tensor->name));
         if (status == 0)
-            status = put_u32(writer, (uint32_t)tensor->n_dims);
+            status = gguf_put_u32(writer, (uint32_t)tensor->n_dims);
         for (int d = 0; d < tensor->n_dims && status == 0; d++)
-            status = put_u64(writer, (uint64_t)tensor->ne[d]);
+            status = gguf_put_u64(writer, (uint64_t)tensor->ne[d]);
         if (status == 0)
-            status = put_u32(writer, type);
+            status = gguf_put_u32(writer, type);
         if (status == 0)
-            status = put_u64(writer, offset);
+            status = gguf_put_u64(writer, offset);
         offset += bytes_after(tensor, type);
         offset += padding(offset, plan->alignment);
     }
     return status;
 }
 
-static int put_rows(struct writer *writer, const struct plan *plan, const struct tensor *tensor, enum tensor_type type)
+static int put_rows(struct gguf_writer *writer, const struct plan *plan, const struct tensor *tensor, enum tensor_type type)
 {
     size_t from_bytes = tensor_row_bytes(tensor->type, tensor->ne[0]), to_bytes = tensor_row_bytes(type, tensor->ne[0]);
     int64_t n_rows = tensor->ne[1] * tensor->ne[2] * tensor->ne[3];
@@ -200,23 +161,23 @@ static int put_rows(struct writer *writer, const struct plan *plan, const struct
         if (status < 0)
             error_set(writer->err, status, tensor->name, "can't be written as %s", tensor_type_name(type));
         else
-            status = put(writer, packed, to_bytes);
+            status = gguf_put(writer, packed, to_bytes);
     }
     free(row);
     free(packed);
     return status;
 }
 
-static int put_tensors(struct writer *writer, const struct plan *plan)
+static int put_tensors(struct gguf_writer *writer, const struct plan *plan)
 {
     const struct gguf *gguf = plan->gguf;
-    int status = put_zeros(writer, padding(writer->at, plan->alignment));
+    int status = gguf_put_zeros(writer, padding(writer->at, plan->alignment));
     for (size_t i = 0; i < gguf->n_tensors && status == 0; i++) {
         const struct tensor *tensor = &gguf->tensors[i];
         enum tensor_type type = type_after(plan, tensor);
-        status = type == tensor->type ? put(writer, tensor->data, tensor->n_bytes) : put_rows(writer, plan, tensor, type);
+        status = type == tensor->type ? gguf_put(writer, tensor->data, tensor->n_bytes) : put_rows(writer, plan, tensor, type);
         if (status == 0)
-            status = put_zeros(writer, padding(writer->at, plan->alignment));
+            status = gguf_put_zeros(writer, padding(writer->at, plan->alignment));
     }
     return status;
 }
@@ -252,7 +213,7 @@ int model_quantize(const char *in, const char *out, const char *format, const ch
     plan.gguf = gguf;
     plan.alignment = alignment_of(gguf);
     mix_model_read(&plan.model, gguf);
-    struct writer writer = {.path = partial, .err = err};
+    struct gguf_writer writer = {.path = partial, .err = err};
     if (gguf_find(gguf, STR("split.count")) != NULL)
         status = error_set(err, WEIR_E_UNSUPPORTED, in, "is one part of a split model");
     if (status == 0)
