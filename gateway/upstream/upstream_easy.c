@@ -46,6 +46,7 @@ enum exchange_failure exchange_failure_of(const struct exchange *exchange, CURLc
     case CURLE_RECV_ERROR:
     case CURLE_SEND_ERROR:
     case CURLE_GOT_NOTHING:
+    case CURLE_SEND_FAIL_REWIND: /* A kept connection was closed by the other side as the request went out. */
         return EXCHANGE_RESET;
     default:
         return EXCHANGE_PROTOCOL;
@@ -53,6 +54,18 @@ enum exchange_failure exchange_failure_of(const struct exchange *exchange, CURLc
 }
 
 /* ------------------------------------------------------------------ curl's callbacks */
+
+/* Hands out the body once. Given as a buffer, curl would send it again by itself when a kept connection breaks before the
+ * answer: bytes that no attempt row and no clearance stand for. Without a way back it reports the break instead. */
+static size_t on_body(char *to, size_t size, size_t n, void *user)
+{
+    struct exchange *exchange = user;
+    size_t left = exchange->n_body - exchange->n_read, room = size * n;
+    size_t taken = left < room ? left : room;
+    memcpy(to, exchange->body + exchange->n_read, taken);
+    exchange->n_read += taken;
+    return taken;
+}
 
 static curl_socket_t on_open(void *user, curlsocktype purpose, struct curl_sockaddr *address)
 {
@@ -185,7 +198,8 @@ int exchange_configure(struct exchange *exchange, const char *path, bool stream,
     SET(CURLOPT_PRIVATE, exchange);
     SET(CURLOPT_HTTPHEADER, exchange->headers);
     SET(CURLOPT_POST, 1L);
-    SET(CURLOPT_POSTFIELDS, exchange->body);
+    SET(CURLOPT_READFUNCTION, on_body);
+    SET(CURLOPT_READDATA, exchange);
     SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)exchange->n_body);
     SET(CURLOPT_USERAGENT, "weir/" WEIR_VERSION);
     SET(CURLOPT_WRITEFUNCTION, on_data);

@@ -48,6 +48,7 @@ struct exchange {
     void *user;
     char *body;
     size_t n_body;
+    size_t n_read;             /* Bytes of the body that curl has taken: once, it can't begin again. */
     struct curl_slist *headers;
     char content_type[128];
     int status;
