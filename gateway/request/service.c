@@ -115,6 +115,29 @@ static void name_chat_model(struct service *service, const char *path)
     str_copy(service->chat_name, sizeof service->chat_name, name);
 }
 
+static int ignore_logits(void *user, size_t position, const float *logits)
+{
+    return 0;
+}
+
+/* One token through each model: weights are packed for this CPU at their first use, and no caller should wait for that. */
+static int warm_up(struct service *service, struct error *err)
+{
+    const int32_t id = 0;
+    int status = 0;
+    if (service->chat != NULL)
+        status = model_logits(service->chat, &id, 1, ignore_logits, NULL, err);
+    if (status < 0 || service->encoder == NULL)
+        return status;
+    float *embedding = malloc((size_t)model_info_peek(service->encoder)->n_embd * sizeof *embedding);
+    if (embedding == NULL)
+        return error_set(err, WEIR_E_MEMORY, "encoder", "out of memory");
+    struct encoder_input input = {.ids = &id, .n = 1};
+    status = model_embed(service->encoder, &input, 1, embedding, err);
+    free(embedding);
+    return status;
+}
+
 static int open_models(struct service *service, struct error *err)
 {
     const struct config *config = service->snapshot->config;
@@ -131,6 +154,8 @@ static int open_models(struct service *service, struct error *err)
         status = open_model(&service->encoder, config->encoder_path, config->encoder_path_given, "encoder", config, err);
     if (status == 0 && service->encoder != NULL && model_info_peek(service->encoder)->kind != MODEL_ENCODER)
         status = error_set(err, WEIR_E_INVALID, config->encoder_path, "models.encoder must be an encoder");
+    if (status == 0)
+        status = warm_up(service, err);
     return status < 0 ? status : scoring_open(service, err);
 }
 
