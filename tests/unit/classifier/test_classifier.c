@@ -1,0 +1,156 @@
+/* The classifier without an encoder: training, head files, scoring, and the shipped head. */
+#include "weir_classifier.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdio.h>
+#include <unistd.h>
+
+/* Lines whose right answer can be learned from their words. */
+static void write_lines(const char *path)
+{
+    static const char *const easy[] = {"say hello to", "greet", "wish good morning to", "thank"};
+    static const char *const hard[] = {"prove the theorem about", "derive the integral of", "optimise the compiler for", "design a database for"};
+    static const char *const names[] = {"anna", "trees", "numbers", "peter", "graphs", "rivers", "matrices", "friends", "clouds", "engines"};
+    FILE *file = fopen(path, "w");
+    cr_assert_not_null(file);
+    for (int i = 0; i < 160; i++) {
+        bool is_hard = i % 2 == 1;
+        fprintf(file, "{\"text\":\"%s %s number %d\",\"scores\":{\"local\":%d,\"remote\":1},\"domain\":\"%s\"}\n",
+                is_hard ? hard[i / 2 % 4] : easy[i / 2 % 4], names[i / 8 % 10], i, is_hard ? 0 : 1, is_hard ? "science" : "chat");
+    }
+    fclose(file);
+}
+
+static char folder[] = "/tmp/weir_classifier_XXXXXX";
+static char data[64], head_path[64], again_path[64];
+
+static void make_folder(void)
+{
+    cr_assert_not_null(mkdtemp(folder));
+    snprintf(data, sizeof data, "%s/lines.jsonl", folder);
+    snprintf(head_path, sizeof head_path, "%s/a.head", folder);
+    snprintf(again_path, sizeof again_path, "%s/b.head", folder);
+    write_lines(data);
+}
+
+static void remove_folder(void)
+{
+    unlink(data);
+    unlink(head_path);
+    unlink(again_path);
+    rmdir(folder);
+}
+
+static void train(const char *path)
+{
+    struct error err = {0};
+    cr_assert_eq(head_train(data, path, NULL, &(struct train_options){.seed = 7, .quiet = true}, &err), 0, "%s: %s", err.where, err.text);
+}
+
+Test(classifier, what_was_learned_orders_new_queries, .init = make_folder, .fini = remove_folder)
+{
+    struct error err = {0};
+    struct head *head;
+    struct scorer *scorer;
+    struct arena arena;
+    struct score easy, hard;
+    train(head_path);
+    cr_assert_eq(head_open(&head, head_path, &err), 0, "%s: %s", err.where, err.text);
+    cr_assert_eq(scorer_new(&scorer, head, NULL, &err), 0, "%s: %s", err.where, err.text);
+    arena_init(&arena, 0);
+    cr_assert_eq(scorer_score_text(scorer, STR("please greet the clouds and thank peter"), &arena, &easy, &err), 0);
+    cr_assert_eq(scorer_score_text(scorer, STR("please derive the integral and prove the theorem about rivers"), &arena, &hard, &err), 0);
+    cr_assert_gt(easy.p_local, hard.p_local);
+    cr_assert_lt(easy.gain, hard.gain);
+    cr_assert_str_eq(easy.domain, "chat");
+    cr_assert_str_eq(hard.domain, "science");
+    arena_release(&arena);
+    scorer_free(scorer);
+    head_close(head);
+}
+
+static void read_all(const char *path, struct buffer *out)
+{
+    struct error err = {0};
+    buffer_init(out, 64 << 20);
+    cr_assert_eq(file_read(path, out, &err), 0, "%s: %s", err.where, err.text);
+}
+
+Test(classifier, the_same_lines_and_seed_give_the_same_bytes, .init = make_folder, .fini = remove_folder)
+{
+    struct buffer a, b;
+    train(head_path);
+    train(again_path);
+    read_all(head_path, &a);
+    read_all(again_path, &b);
+    cr_assert_eq(a.n, b.n);
+    cr_assert_arr_eq(a.data, b.data, a.n);
+    buffer_release(&a);
+    buffer_release(&b);
+}
+
+Test(classifier, a_head_cut_anywhere_or_changed_in_its_header_is_refused_with_a_reason, .init = make_folder, .fini = remove_folder)
+{
+    struct buffer whole;
+    struct error err = {0};
+    struct head *head;
+    train(head_path);
+    read_all(head_path, &whole);
+    size_t cuts[] = {0, 1, 7, 8, 16, 40, 100, whole.n / 4, whole.n / 2, whole.n - 4, whole.n - 1};
+    for (size_t i = 0; i < sizeof cuts / sizeof *cuts; i++) {
+        cr_assert_eq(file_write_atomic(again_path, whole.data, cuts[i], 0600, &err), 0);
+        err = (struct error){0};
+        cr_assert_lt(head_open(&head, again_path, &err), 0, "cut at %zu of %zu", cuts[i], whole.n);
+        cr_assert(strstr(err.where, again_path) != NULL && err.text[0] != '\0', "cut at %zu: %s: %s", cuts[i], err.where, err.text);
+    }
+    for (size_t at = 0; at < 16; at++) { /* Magic, version and lengths. */
+        whole.data[at] ^= 0x55;
+        cr_assert_eq(file_write_atomic(again_path, whole.data, whole.n, 0600, &err), 0);
+        cr_assert_lt(head_open(&head, again_path, &err), 0, "byte %zu", at);
+        whole.data[at] ^= 0x55;
+    }
+    buffer_release(&whole);
+}
+
+Test(classifier, a_bad_line_is_named_by_its_number, .init = make_folder, .fini = remove_folder)
+{
+    const char *bad[] = {"{\"text\":\"x\",\"label\":2}", "{\"label\":1}", "{\"text\":5,\"label\":1}", "nonsense", "{\"text\":\"x\",\"scores\":{\"local\":1.5}}"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct error err = {0};
+        FILE *file = fopen(data, "w");
+        fprintf(file, "{\"text\":\"good\",\"label\":1}\n%s\n", bad[i]);
+        fclose(file);
+        cr_assert_lt(head_train(data, head_path, NULL, &(struct train_options){.quiet = true}, &err), 0, "%s", bad[i]);
+        cr_assert(strstr(err.where, "2") != NULL, "%s: %s: %s", bad[i], err.where, err.text);
+    }
+}
+
+Test(classifier, the_shipped_head_keeps_greetings_and_lets_proofs_go)
+{
+    struct error err = {0};
+    struct head *head;
+    struct scorer *scorer;
+    struct arena arena;
+    struct score score;
+    cr_assert_eq(head_open(&head, WEIR_SOURCE_DIR "/classifier/heads/default.head", &err), 0, "%s: %s", err.where, err.text);
+    cr_assert_eq(scorer_new(&scorer, head, NULL, &err), 0, "%s: %s", err.where, err.text);
+    arena_init(&arena, 0);
+    const struct {
+        str text;
+        bool stays;
+    } cases[] = {
+        {STR("Hi!"), true},
+        {STR("Thanks for your help"), true},
+        {STR("Write a Rust implementation of a red-black tree with tests"), false},
+        {STR("Prove that there are infinitely many primes"), false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        cr_assert_eq(scorer_score_text(scorer, cases[i].text, &arena, &score, &err), 0);
+        cr_assert_eq(score.gain <= 0.1f, cases[i].stays, "%s: gain %g", cases[i].text.data, (double)score.gain);
+        cr_assert(score.p_local >= 0 && score.p_local <= 1 && score.oos >= 0 && score.oos <= 1);
+    }
+    arena_release(&arena);
+    scorer_free(scorer);
+    head_close(head);
+}
