@@ -85,11 +85,23 @@ class Stream:
         self.headers = {k.lower(): v for k, v in self.response.getheaders()}
         self.events = []
         self.broken = False
+        self.unread = b""
+
+    def line(self):
+        """The next line, b"" at the end. By read1, which raises when a chunked body is cut; readline takes that for its end."""
+        while b"\n" not in self.unread:
+            more = self.response.read1(65536)
+            if not more:
+                line, self.unread = self.unread, b""
+                return line
+            self.unread += more
+        line, _, self.unread = self.unread.partition(b"\n")
+        return line + b"\n"
 
     def __iter__(self):
         while True:
             try:
-                line = self.response.readline()
+                line = self.line()
             except (http.client.HTTPException, OSError):
                 self.broken = True
                 return
