@@ -197,6 +197,7 @@ static void on_recorded(void *user, int status)
     } else if (request->decision.local_last && request->local == LOCAL_READY) {
         /* Nothing may leave without a durable row; an answer from here may be given. */
         log_event(LOG_WARN, "remote_closed", "%s: the ledger cannot write: answered locally", request->decision_id);
+        request->cost_nusd = 0;
         request_answer_here(request);
     } else {
         struct api_error error;
@@ -228,10 +229,12 @@ static void record(struct request *request)
     request->recorded = true;
     if (remote)
         return; /* on_recorded goes on. */
-    if (request->decision.kind == ROUTE_REFUSE)
+    if (request->decision.kind == ROUTE_REFUSE) {
         refuse(request);
-    else
-        request_answer_here(request);
+        return;
+    }
+    request->cost_nusd = 0; /* Set here and not where the answer is made: remote attempts that failed may have cost something. */
+    request_answer_here(request);
 }
 
 json_t *request_explain(const struct request *request)

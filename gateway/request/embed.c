@@ -105,7 +105,6 @@ static void on_worked(uv_work_t *work, int status)
 void request_embed(struct request *request)
 {
     request_enter(request, REQUEST_COMPUTE);
-    request->cost_nusd = 0;
     request->work.data = request;
     request->n_pins++;
     if (uv_queue_work(&request->service->loop, &request->work, on_work, on_worked) < 0)

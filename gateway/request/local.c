@@ -66,7 +66,6 @@ static int submit(struct request *request, int index, const int32_t *prompt, siz
 void request_answer_local(struct request *request)
 {
     struct service *service = request->service;
-    request->cost_nusd = 0;
     answer_head_init(&request->head, request->api.kind, request->decision_id, str_of(service->chat_name),
                      request->api.stream && request->api.include_usage);
     int n = (int)request->n_prompts * per_prompt(request);
@@ -323,8 +322,12 @@ void local_pump(struct request *request)
 void local_cancel(struct request *request)
 {
     for (int i = 0; i < request->n_choices; i++) {
-        if (request->choices[i].session != NULL)
-            session_free(request->choices[i].session);
-        request->choices[i].session = NULL;
+        struct choice *choice = &request->choices[i];
+        if (choice->session == NULL)
+            continue;
+        if (!choice->ended) /* Broken off: what came out of it was generated all the same. */
+            request->usage.completion_tokens += choice->n_tokens;
+        session_free(choice->session);
+        choice->session = NULL;
     }
 }

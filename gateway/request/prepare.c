@@ -135,7 +135,10 @@ static void prepare_local(struct request *request)
     } else if (request->api.local_unsupported[0] != '\0') {
         close_local(request, LOCAL_UNSUPPORTED, request->api.local_unsupported);
     } else if (embeddings) {
-        if (request->api.dimensions > 0 && request->api.dimensions != model_info_peek(service->encoder)->n_embd)
+        /* A provider's model is not replaced by the local encoder: vectors of two encoders don't compare. */
+        if (request->name.kind == NAME_BARE)
+            close_local(request, LOCAL_UNSUPPORTED, "model");
+        else if (request->api.dimensions > 0 && request->api.dimensions != model_info_peek(service->encoder)->n_embd)
             close_local(request, LOCAL_UNSUPPORTED, "dimensions");
     } else if (request->name.kind != NAME_PINNED) {
         tokenize(request);

@@ -61,8 +61,8 @@ static int64_t or_null(int64_t us)
     return us < 0 ? LEDGER_NULL : us;
 }
 
-/* Usage and cost into the totals, and the attempt's row. */
-static void book(struct relay *relay, const char *result, bool good)
+/* Usage and cost into the totals, and the attempt's row. worked: the provider took the request up and may charge for it. */
+static void book(struct relay *relay, const char *result, bool worked)
 {
     const struct config_provider *provider = provider_of(relay);
     const char *model = relay->targets[relay->target].model;
@@ -70,7 +70,7 @@ static void book(struct relay *relay, const char *result, bool good)
     int64_t cost_nusd = 0; /* A refused request costs nothing. */
     if (relay->usage_known)
         cost_nusd = price_cost_nusd(price, &relay->usage);
-    else if (good || relay->attempt_sent)
+    else if (worked || relay->attempt_sent)
         cost_nusd = MONEY_UNKNOWN; /* Something was generated and nobody said how much. */
     if (relay->usage_known) {
         relay->total.prompt_tokens += relay->usage.prompt_tokens;
@@ -245,7 +245,7 @@ void relay_attempt_end(struct relay *relay, enum attempt_end end, enum exchange_
     tell_breaker(relay, end, refusal);
     const char *result = end_name(end, failure, refusal);
     if (end != END_BUSY)
-        book(relay, result, end == END_GOOD);
+        book(relay, result, end == END_GOOD || (relay->status / 100 == 2 && end != END_ERROR_BODY));
     if (end == END_GOOD) {
         finish(relay, &(struct relay_event){.kind = RELAY_END, .status = 200, .retry_after_us = -1});
         return;

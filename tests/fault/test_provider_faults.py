@@ -257,6 +257,26 @@ def test_a_head_alone_is_no_first_byte(weir, first, second):
     assert results(rows_of(weir, stream)) == [(FIRST, "timeout_first_byte"), (SECOND, "ok")]
 
 
+def test_the_local_encoder_never_stands_in_for_a_provider_s(folder, first):
+    """Vectors of two encoders don't compare: without its provider an embedding model is an error."""
+    entry = provider_entry("keyless", first, models=["text-embedding-3-small"], api_key_env="WEIR_TEST_NO_SUCH_KEY")
+    with gateway(folder / "encoder", {"keyless": entry}) as weir:
+        answer = ask(weir, "/v1/embeddings", {"model": "text-embedding-3-small", "input": "a"})
+        assert answer.status == 503 and answer.body["error"]["code"] == "provider_not_configured"
+        assert rows_of(weir, answer).outcome["route"] == "refuse"
+
+
+def test_what_failed_attempts_cost_stays_on_an_answer_from_here(weir, first, second):
+    """A 200 that can't be used was charged all the same, and nobody said how much."""
+    for provider in (first, second):
+        provider.script([{"kind": "bad_json"}])
+    answer = ask(weir, body=question(model=MODEL, **SAMPLING))
+    assert answer.status == 200 and answer.headers["x-weir-route"] == "local"
+    books = rows_of(weir, answer)
+    assert [a["cost_nusd"] for a in books.attempts] == [None, None] and books.outcome["cost_nusd"] is None
+    assert "x-weir-cost-usd" not in answer.headers
+
+
 def test_a_client_that_leaves_hangs_up_at_the_provider(weir, first):
     first.script([{"kind": "stall", "at": 1}])
     stream = Stream(weir, question())
