@@ -10,12 +10,15 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
+/* Compilers like to add the products of a block in a tree, which keeps all of them alive at once and spills most: the sum
+ * is one chain, in registers. */
+#define KEEP_IN_ORDER(v) __asm__("" : "+x"(v))
+
 struct unpacked {
     const uint8_t *q;
     const float *scale;
     const float *min;
 };
-
 
 INLINE __m256i broadcast_quad(const int8_t *at)
 {
@@ -55,18 +58,21 @@ INLINE void store_half(const struct gemm *gemm, int group, int half, int row, __
     _mm256_maskstore_ps(y, mask, sum);
 }
 
-/* n_rows rows of a tile against one half (8 outputs) of an unpacked group. All of bits, n_rows, n_spans, has_min are
- * constants where it is called. */
-INLINE void multiply(const struct gemm *gemm, int group, int half, const struct unpacked *w, struct gemm_tile tile, int bits,
+/* n_rows rows of a tile against n_halves halves (of 8 outputs) of an unpacked group, from `half` on: up to six products a
+ * quad in registers beside their sums, so that each broadcast serves both halves and each load of weights all rows. All of
+ * bits, n_rows, n_halves, n_spans, has_min are constants where it is called. */
+INLINE void multiply(const struct gemm *gemm, int group, int half, int n_halves, const struct unpacked *w, struct gemm_tile tile, int bits,
                      int n_rows, int n_spans, bool has_min)
 {
     enum { MOST = 4 };
     const __m256i ones = _mm256_set1_epi16(1);
     int limit = quads_in_16_bits(bits);
-    __m256 sums[MOST];
+    __m256 sums[MOST][2];
 #pragma GCC unroll 4
     for (int t = 0; t < n_rows; t++)
-        sums[t] = _mm256_setzero_ps();
+#pragma GCC unroll 2
+        for (int h = 0; h < n_halves; h++)
+            sums[t][h] = _mm256_setzero_ps();
     const uint8_t *q = w->q + half * 32;
     const float *scale = w->scale + half * 8, *min = w->min + half * 8;
     const int8_t *a = tile.q;
@@ -75,27 +81,45 @@ INLINE void multiply(const struct gemm *gemm, int group, int half, const struct 
     for (int block = 0; block < gemm->w->n_blocks; block++) {
 #pragma GCC unroll 2
         for (int span = 0; span < n_spans; span++) {
-            __m256i narrow[MOST], wide[MOST];
-#pragma GCC unroll 4
-            for (int t = 0; t < n_rows; t++)
-                wide[t] = has_min || bits == 8 ? _mm256_setzero_si256() : _mm256_set1_epi32((lift[t] >> 7) * gemm->w->offset);
+            __m256i narrow[MOST][2], wide[MOST][2];
 #pragma GCC unroll 8
             for (int j = 0; j < 8 / n_spans; j++) {
-                __m256i quad = _mm256_load_si256((const __m256i *)(const void *)(q + j * 64));
+                __m256i quad[2];
+#pragma GCC unroll 2
+                for (int h = 0; h < n_halves; h++)
+                    quad[h] = _mm256_load_si256((const __m256i *)(const void *)(q + j * 64 + h * 32));
 #pragma GCC unroll 4
                 for (int t = 0; t < n_rows; t++) {
-                    __m256i product = products(bits, quad, broadcast_quad(a + t * ACTIVATION_BLOCK + span * 16 + j * 4));
-                    narrow[t] = j % limit == 0 ? product : _mm256_add_epi16(narrow[t], product);
-                    if (j % limit == limit - 1 || j == 8 / n_spans - 1)
-                        wide[t] = _mm256_add_epi32(wide[t], _mm256_madd_epi16(narrow[t], ones));
+                    __m256i four = broadcast_quad(a + t * ACTIVATION_BLOCK + span * 16 + j * 4);
+#pragma GCC unroll 2
+                    for (int h = 0; h < n_halves; h++) {
+                        __m256i product = products(bits, quad[h], four);
+                        narrow[t][h] = j % limit == 0 ? product : _mm256_add_epi16(narrow[t][h], product);
+                        KEEP_IN_ORDER(narrow[t][h]);
+                        if (j % limit != limit - 1 && j != 8 / n_spans - 1)
+                            continue;
+                        __m256i pairs = _mm256_madd_epi16(narrow[t][h], ones);
+                        wide[t][h] = j < limit ? pairs : _mm256_add_epi32(wide[t][h], pairs);
+                    }
                 }
             }
-            __m256 w_scale = _mm256_load_ps(scale), w_min = has_min ? _mm256_load_ps(min) : _mm256_setzero_ps();
+            __m256 w_scale[2], w_min[2];
+#pragma GCC unroll 2
+            for (int h = 0; h < n_halves; h++) {
+                w_scale[h] = _mm256_load_ps(scale + h * 8);
+                w_min[h] = has_min ? _mm256_load_ps(min + h * 8) : _mm256_setzero_ps();
+            }
 #pragma GCC unroll 4
             for (int t = 0; t < n_rows; t++) {
-                sums[t] = _mm256_fmadd_ps(_mm256_mul_ps(_mm256_cvtepi32_ps(wide[t]), _mm256_set1_ps(d[t])), w_scale, sums[t]);
-                if (has_min)
-                    sums[t] = _mm256_fmadd_ps(w_min, _mm256_set1_ps(s[t]), sums[t]);
+                __m256i offset = has_min || bits == 8 ? _mm256_setzero_si256() : _mm256_set1_epi32((lift[t] >> 7) * gemm->w->offset);
+                __m256 row_d = _mm256_broadcast_ss(d + t), row_s = _mm256_broadcast_ss(s + t);
+#pragma GCC unroll 2
+                for (int h = 0; h < n_halves; h++) {
+                    __m256i dot = has_min || bits == 8 ? wide[t][h] : _mm256_add_epi32(wide[t][h], offset);
+                    sums[t][h] = _mm256_fmadd_ps(_mm256_mul_ps(_mm256_cvtepi32_ps(dot), row_d), w_scale[h], sums[t][h]);
+                    if (has_min)
+                        sums[t][h] = _mm256_fmadd_ps(w_min[h], row_s, sums[t][h]);
+                }
             }
             q += 512 / n_spans;
             scale += PACKED_ROWS;
@@ -108,7 +132,9 @@ INLINE void multiply(const struct gemm *gemm, int group, int half, const struct 
     }
 #pragma GCC unroll 4
     for (int t = 0; t < n_rows; t++)
-        store_half(gemm, group, half, tile.first_row + t, sums[t]);
+#pragma GCC unroll 2
+        for (int h = 0; h < n_halves; h++)
+            store_half(gemm, group, half + h, tile.first_row + t, sums[t][h]);
 }
 
 INLINE void multiply_all(const struct gemm *gemm, int group, const struct unpacked *w, int bits, int n_spans, bool has_min)
@@ -116,14 +142,16 @@ INLINE void multiply_all(const struct gemm *gemm, int group, const struct unpack
     for (int i = 0; i < activations_tiles(gemm->a); i++) {
         struct gemm_tile tile = gemm_tile_at(gemm->a, i);
         for (int left = tile.width; left > 0;) {
-            int n = left >= 4 ? 4 : left >= 2 ? 2 : 1;
-            for (int half = 0; half < 2; half++) {
-                if (n == 4)
-                    multiply(gemm, group, half, w, tile, bits, 4, n_spans, has_min);
-                else if (n == 2)
-                    multiply(gemm, group, half, w, tile, bits, 2, n_spans, has_min);
-                else
-                    multiply(gemm, group, half, w, tile, bits, 1, n_spans, has_min);
+            int n = left == 4 ? 4 : left >= 3 ? 3 : left;
+            if (n == 4) {
+                multiply(gemm, group, 0, 1, w, tile, bits, 4, n_spans, has_min);
+                multiply(gemm, group, 1, 1, w, tile, bits, 4, n_spans, has_min);
+            } else if (n == 3) {
+                multiply(gemm, group, 0, 2, w, tile, bits, 3, n_spans, has_min);
+            } else if (n == 2) {
+                multiply(gemm, group, 0, 2, w, tile, bits, 2, n_spans, has_min);
+            } else {
+                multiply(gemm, group, 0, 2, w, tile, bits, 1, n_spans, has_min);
             }
             tile = gemm_tile_skip(tile, n);
             left -= n;
@@ -246,6 +274,7 @@ INLINE void multiply_packed(const struct gemm *gemm, int group, int bits, int n_
                     __m256i product = products(bits, quad[h], broadcast_quad(a + (c + 4 * h) * 4));
                     int sum_limit = limit < 4 ? limit : 4;
                     narrow[h] = c % sum_limit == 0 ? product : _mm256_add_epi16(narrow[h], product);
+                    KEEP_IN_ORDER(narrow[h]);
                     if (c % sum_limit == sum_limit - 1)
                         wide[h] = _mm256_add_epi32(wide[h], _mm256_madd_epi16(narrow[h], ones));
                 }
