@@ -240,78 +240,107 @@ static void unpack(const struct packed *w, int group, void *scratch, struct unpa
     *out = (struct unpacked){q, scale, min};
 }
 
-/* One row straight from the packed group. */
-INLINE void multiply_packed(const struct gemm *gemm, int group, int bits, int n_spans, bool has_min)
+/* One or two rows straight from the packed group, which is read once and in order: what is AHEAD_BYTES further on is asked for
+ * while the present block is multiplied, also past the group's end, where the next one lies. */
+INLINE void multiply_packed(const struct gemm *gemm, int group, int bits, int n_rows, int n_spans, bool has_min)
 {
+    enum { AHEAD_BYTES = 3072 };
     const struct packed *w = gemm->w;
     const __m256i ones = _mm256_set1_epi16(1), top = _mm256_set1_epi8((char)0x80);
     struct gemm_tile tile = gemm_tile_at(gemm->a, 0);
     const uint8_t *quants = packed_quants(w, group), *high = packed_high(w, group);
     const uint16_t *scale = packed_scales(w, group), *min = packed_mins(w, group);
+    const float *s = n_spans == 2 ? tile.half_s : tile.s;
+    const int32_t *lift = n_spans == 2 ? tile.half_lift : tile.lift;
     size_t quant_bytes = bits == 8 ? 512 : 256, high_bytes = bits == 5 ? 64 : bits == 6 ? 128 : 0;
-    int limit = quads_in_16_bits(bits);
-    __m256 sums[2] = {_mm256_setzero_ps(), _mm256_setzero_ps()};
-    for (int block = 0; block < w->n_blocks; block++, quants += quant_bytes, high += high_bytes) {
-        const int8_t *a = tile.q + block * ACTIVATION_BLOCK;
-        __m256 d = _mm256_set1_ps(tile.d[block]);
-        for (size_t line = 0; line < quant_bytes; line += 64)
-            _mm_prefetch((const char *)quants + 3072 + line, _MM_HINT_T0);
+    size_t block_bytes = quant_bytes + high_bytes + (size_t)(n_spans * 32 * (has_min ? 2 : 1)); /* Of all parts of the group. */
+    const char *ahead = (const char *)quants + AHEAD_BYTES;
+    int limit = quads_in_16_bits(bits) < 4 ? quads_in_16_bits(bits) : 4;
+    __m256 sums[2][2];
 #pragma GCC unroll 2
-        for (int half = 0; half < 2; half++) {
-            __m256i wide[2] = {_mm256_setzero_si256(), _mm256_setzero_si256()}, narrow[2] = {wide[0], wide[0]};
+    for (int t = 0; t < n_rows; t++)
+        sums[t][0] = sums[t][1] = _mm256_setzero_ps();
+    for (int block = 0; block < w->n_blocks; block++) {
+        /* Low quads lie in columns 0…15, high ones in 16…31: with two spans they are summed apart. */
+        __m256i wide[2][2][2], narrow[2][2][2];
+#pragma GCC unroll 16
+        for (size_t line = 0; line < block_bytes; line += 64)
+            _mm_prefetch(ahead + line, _MM_HINT_T0);
+        ahead += block_bytes;
 #pragma GCC unroll 4
-            for (int c = 0; c < 4; c++) {
-                __m256i quad[2];
+        for (int c = 0; c < 4; c++) {
+            __m256i quad[2][2];
+#pragma GCC unroll 2
+            for (int half = 0; half < 2; half++) {
                 if (bits == 8) {
-                    quad[0] = _mm256_xor_si256(top, _mm256_loadu_si256((const __m256i *)(const void *)(quants + c * 64 + half * 32)));
-                    quad[1] = _mm256_xor_si256(top, _mm256_loadu_si256((const __m256i *)(const void *)(quants + (c + 4) * 64 + half * 32)));
+                    quad[0][half] = _mm256_xor_si256(top, _mm256_loadu_si256((const __m256i *)(const void *)(quants + c * 64 + half * 32)));
+                    quad[1][half] = _mm256_xor_si256(top, _mm256_loadu_si256((const __m256i *)(const void *)(quants + (c + 4) * 64 + half * 32)));
                 } else {
-                    load_pair(quants, high, bits, c, half, &quad[0], &quad[1]);
-                }
-                /* Low quads lie in columns 0…15, high ones in 16…31: with two spans they are summed apart. */
-#pragma GCC unroll 2
-                for (int h = 0; h < 2; h++) {
-                    __m256i product = products(bits, quad[h], broadcast_quad(a + (c + 4 * h) * 4));
-                    int sum_limit = limit < 4 ? limit : 4;
-                    narrow[h] = c % sum_limit == 0 ? product : _mm256_add_epi16(narrow[h], product);
-                    KEEP_IN_ORDER(narrow[h]);
-                    if (c % sum_limit == sum_limit - 1)
-                        wide[h] = _mm256_add_epi32(wide[h], _mm256_madd_epi16(narrow[h], ones));
+                    load_pair(quants, high, bits, c, half, &quad[0][half], &quad[1][half]);
                 }
             }
 #pragma GCC unroll 2
-            for (int span = 0; span < n_spans; span++) {
-                __m256i dot = n_spans == 2 ? wide[span] : _mm256_add_epi32(wide[0], wide[1]);
-                const float *s = n_spans == 2 ? tile.half_s : tile.s;
-                const int32_t *lift = n_spans == 2 ? tile.half_lift : tile.lift;
-                int at = block * n_spans + span;
-                if (!has_min && bits != 8)
-                    dot = _mm256_add_epi32(dot, _mm256_set1_epi32((lift[at] >> 7) * w->offset));
-                size_t scale_at = (size_t)at * PACKED_ROWS + (size_t)half * 8;
-                __m256 w_scale = _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)(scale + scale_at)));
-                sums[half] = _mm256_fmadd_ps(_mm256_mul_ps(_mm256_cvtepi32_ps(dot), d), w_scale, sums[half]);
-                if (has_min) {
-                    __m256 w_min = _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)(min + scale_at)));
-                    sums[half] = _mm256_fmadd_ps(w_min, _mm256_set1_ps(s[at]), sums[half]);
+            for (int h = 0; h < 2; h++)
+#pragma GCC unroll 2
+                for (int t = 0; t < n_rows; t++) {
+                    __m256i four = broadcast_quad(tile.q + (block * tile.width + t) * ACTIVATION_BLOCK + (c + 4 * h) * 4);
+#pragma GCC unroll 2
+                    for (int half = 0; half < 2; half++) {
+                        __m256i product = products(bits, quad[h][half], four);
+                        narrow[t][h][half] = c % limit == 0 ? product : _mm256_add_epi16(narrow[t][h][half], product);
+                        KEEP_IN_ORDER(narrow[t][h][half]);
+                        if (c % limit != limit - 1)
+                            continue;
+                        __m256i pairs = _mm256_madd_epi16(narrow[t][h][half], ones);
+                        wide[t][h][half] = c < limit ? pairs : _mm256_add_epi32(wide[t][h][half], pairs);
+                    }
                 }
-            }
         }
+#pragma GCC unroll 2
+        for (int span = 0; span < n_spans; span++)
+#pragma GCC unroll 2
+            for (int half = 0; half < 2; half++) {
+                __m256 w_scale = _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)(scale + span * PACKED_ROWS + half * 8)));
+                __m256 w_min = _mm256_setzero_ps();
+                if (has_min)
+                    w_min = _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)(min + span * PACKED_ROWS + half * 8)));
+#pragma GCC unroll 2
+                for (int t = 0; t < n_rows; t++) {
+                    int at = (block * n_spans + span) * tile.width + t;
+                    __m256i dot = n_spans == 2 ? wide[t][span][half] : _mm256_add_epi32(wide[t][0][half], wide[t][1][half]);
+                    if (!has_min && bits != 8)
+                        dot = _mm256_add_epi32(dot, _mm256_set1_epi32((lift[at] >> 7) * w->offset));
+                    __m256 d = _mm256_broadcast_ss(tile.d + block * tile.width + t);
+                    sums[t][half] = _mm256_fmadd_ps(_mm256_mul_ps(_mm256_cvtepi32_ps(dot), d), w_scale, sums[t][half]);
+                    if (has_min)
+                        sums[t][half] = _mm256_fmadd_ps(w_min, _mm256_broadcast_ss(s + at), sums[t][half]);
+                }
+            }
+        quants += quant_bytes;
+        high += high_bytes;
+        scale += n_spans * PACKED_ROWS;
+        min += n_spans * PACKED_ROWS;
     }
-    store_half(gemm, group, 0, 0, sums[0]);
-    store_half(gemm, group, 1, 0, sums[1]);
+#pragma GCC unroll 2
+    for (int t = 0; t < n_rows; t++) {
+        store_half(gemm, group, 0, t, sums[t][0]);
+        store_half(gemm, group, 1, t, sums[t][1]);
+    }
 }
 
 static void one_group(const struct gemm *gemm, int group, void *scratch)
 {
     const struct packed *w = gemm->w;
-    bool one = gemm->a->n_rows == 1;
+    int n_rows = gemm->a->n_rows;
     struct unpacked unpacked;
-    if (!one)
+    if (n_rows > 2)
         unpack(w, group, scratch, &unpacked);
 #define FORM(bits, n_spans, has_min)                                                                                                  \
     do {                                                                                                                               \
-        if (one)                                                                                                                       \
-            multiply_packed(gemm, group, bits, n_spans, has_min);                                                                      \
+        if (n_rows == 1)                                                                                                               \
+            multiply_packed(gemm, group, bits, 1, n_spans, has_min);                                                                   \
+        else if (n_rows == 2)                                                                                                          \
+            multiply_packed(gemm, group, bits, 2, n_spans, has_min);                                                                   \
         else                                                                                                                           \
             multiply_all(gemm, group, &unpacked, bits, n_spans, has_min);                                                              \
     } while (0)
