@@ -191,8 +191,12 @@ void heads_attend(const struct heads *heads, const struct relative *relative, st
                   const float *v, float *out)
 {
     assert(heads_thread_floats(heads, relative != NULL ? relative->n_buckets : 0, pass->n_longest) <= pass->n_thread_floats);
-    bool fast = cpu_level() >= CPU_AVX2;
-    struct heads_job job = {heads, relative, pass, q, k, v, out, fast ? heads_scores_avx2 : heads_scores_scalar,
-                            fast ? heads_mix_avx2 : heads_mix_scalar};
+    struct heads_job job = {heads, relative, pass, q, k, v, out, heads_scores_scalar, heads_mix_scalar};
+#if defined(__x86_64__)
+    if (cpu_level() >= CPU_AVX2) {
+        job.scores = heads_scores_avx2;
+        job.mix = heads_mix_avx2;
+    }
+#endif
     pool_run(pass->pool, pass->n_texts * heads->n_heads, attend_head, &job);
 }

@@ -90,6 +90,11 @@ void activations_fill(const struct activations *activations, const float *x, int
         activations_fill_avx2(activations, x, tile);
         return;
     }
+#elif defined(__aarch64__)
+    if (cpu_level() == CPU_NEON && activations->n_in % ACTIVATION_BLOCK == 0) {
+        activations_fill_neon(activations, x, tile);
+        return;
+    }
 #endif
     fill_scalar(activations, x, tile);
 }

@@ -31,6 +31,7 @@ void activations_init(struct activations *activations, void *scratch, int n_rows
 void activations_fill(const struct activations *activations, const float *x, int tile);
 void activations_fill_avx2(const struct activations *activations, const float *x, int tile);
 void activations_fill_vnni(const struct activations *activations, const float *x, int tile);
+void activations_fill_neon(const struct activations *activations, const float *x, int tile);
 
 static inline int activations_tiles(const struct activations *activations)
 {

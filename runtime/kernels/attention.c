@@ -162,6 +162,9 @@ static attention_span_fn *span_for_cpu(void)
         return attention_span_vnni;
     if (cpu_level() == CPU_AVX2)
         return attention_span_avx2;
+#elif defined(__aarch64__)
+    if (cpu_level() == CPU_NEON)
+        return attention_span_neon;
 #endif
     return attention_span_scalar;
 }

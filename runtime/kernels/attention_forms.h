@@ -34,7 +34,7 @@ struct attention_state {
 
 /* Fills state with the positions of span `span` alone. page: scratch of attention_page_floats. */
 typedef void attention_span_fn(const struct attention_tile *tile, int span, struct attention_state *state, float *page);
-attention_span_fn attention_span_scalar, attention_span_avx2, attention_span_vnni;
+attention_span_fn attention_span_scalar, attention_span_avx2, attention_span_vnni, attention_span_neon;
 /* into = into merged with the span that follows; -INFINITY in max means nothing yet. */
 void attention_merge(const struct attention_state *into, const struct attention_state *span, int n_queries, int dim);
 

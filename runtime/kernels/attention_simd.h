@@ -1,12 +1,13 @@
-/* A span of attention in vectors, written once for both widths; included by attention_avx2.c and attention_vnni.c.
+/* A span of attention in vectors, written once for all widths; included by attention_avx2.c, attention_vnni.c and attention_neon.c.
  *
  * Keys lie transposed, so the scores of a page's 32 positions are KV_PAGE / VF vectors with no sum across. Up to four queries
  * share each load of keys and values. F16 pages are widened as they are read when one such group is all there is, and once
  * into scratch otherwise, as Q8_0 ones always are. */
 #include "kernels/attention_forms.h"
+#include "kernels/half.h"
 #include "kernels/simd.h"
 
-enum { GROUP = 4, PAGE_VECTORS = KV_PAGE / VF, STEP = VF == 16 ? 4 : 2 };
+enum { GROUP = 4, PAGE_VECTORS = KV_PAGE / VF, STEP = VF == 8 ? 2 : 4 };
 
 SIMD_INLINE vf load_as(const void *at, size_t index, bool half)
 {
@@ -82,7 +83,7 @@ SIMD_INLINE void add_values(const void *page, bool half, int dim, int end, float
             for (int at = 0; at < end; at++) {
                 float v;
                 if (half)
-                    v = _cvtsh_ss(((const uint16_t *)page)[(size_t)at * (size_t)dim + (size_t)from]);
+                    v = half_to_float(((const uint16_t *)page)[(size_t)at * (size_t)dim + (size_t)from]);
                 else
                     v = ((const float *)page)[(size_t)at * (size_t)dim + (size_t)from];
                 sum += p[i][at] * v;

@@ -1,7 +1,7 @@
 /* Packed weights times quantized activations: y[row][out] = scale · Σ_blocks + bias for the sixteen outputs of each group
  * and all rows of x.
  *
- * The three forms give the same bits: dot products are exact in 32-bit integers, and each output's floats are, from zero and
+ * All forms give the same bits: dot products are exact in 32-bit integers, and each output's floats are, from zero and
  * block by block,
  *   sum = fma((float)dot · d, w_scale, sum), then, with mins, sum = fma(w_min, s, sum)
  * (twice a block where a scale covers 16 columns). Neither the number of rows nor of threads has a part in it. */
@@ -22,7 +22,7 @@ struct gemm {
 /* The outputs of groups first … end - 1. scratch: gemm_scratch_bytes (two groups unpacked) of 64-byte alignment, one a thread. */
 size_t gemm_scratch_bytes(const struct packed *w);
 typedef void gemm_groups_fn(const struct gemm *gemm, int first, int end, void *scratch);
-gemm_groups_fn gemm_groups_scalar, gemm_groups_avx2, gemm_groups_vnni;
+gemm_groups_fn gemm_groups_scalar, gemm_groups_avx2, gemm_groups_vnni, gemm_groups_neon;
 
 /* Where tile `tile` starts in the arrays, and how wide it is. */
 struct gemm_tile {

@@ -17,6 +17,11 @@ static void halves_of(const float *x, int n, uint16_t *out)
         rows_narrow_f16_avx2(x, n, out);
         return;
     }
+#elif defined(__aarch64__)
+    if (cpu_level() == CPU_NEON) {
+        rows_narrow_f16_neon(x, n, out);
+        return;
+    }
 #endif
     for (int i = 0; i < n; i++)
         out[i] = float_to_half(x[i]);

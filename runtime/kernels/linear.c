@@ -205,6 +205,9 @@ static gemm_groups_fn *gemm_for_cpu(void)
         return gemm_groups_vnni;
     if (cpu_level() == CPU_AVX2)
         return gemm_groups_avx2;
+#elif defined(__aarch64__)
+    if (cpu_level() == CPU_NEON)
+        return gemm_groups_neon;
 #endif
     return gemm_groups_scalar;
 }

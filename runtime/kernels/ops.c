@@ -6,11 +6,16 @@
 
 /* Calls the vector form and returns, if there is one for this CPU. */
 #if defined(__x86_64__)
+#define CHOSEN_FORM(name) (level == CPU_VNNI ? name##_vnni : name##_avx2)
+#elif defined(__aarch64__)
+#define CHOSEN_FORM(name) name##_neon
+#endif
+#if defined(CHOSEN_FORM)
 #define VECTOR_FORM(name, ...)                                                                                                         \
     do {                                                                                                                               \
         enum cpu_level level = cpu_level();                                                                                            \
         if (level != CPU_SCALAR) {                                                                                                     \
-            (level == CPU_VNNI ? name##_vnni : name##_avx2)(__VA_ARGS__);                                                              \
+            CHOSEN_FORM(name)(__VA_ARGS__);                                                                                            \
             return;                                                                                                                    \
         }                                                                                                                              \
     } while (0)
@@ -19,7 +24,7 @@
     do {                                                                                                                               \
         enum cpu_level level = cpu_level();                                                                                            \
         if (level != CPU_SCALAR)                                                                                                       \
-            return (level == CPU_VNNI ? name##_vnni : name##_avx2)(__VA_ARGS__);                                                       \
+            return CHOSEN_FORM(name)(__VA_ARGS__);                                                                                     \
     } while (0)
 #else
 #define VECTOR_FORM(name, ...)

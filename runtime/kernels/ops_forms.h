@@ -15,5 +15,6 @@
     void rope_apply_##isa(const struct rope *rope, float *x, int n_heads, int head_dim, int32_t position);
 OPS_FORMS(avx2)
 OPS_FORMS(vnni)
+OPS_FORMS(neon)
 
 #endif

@@ -1,4 +1,4 @@
-/* The vector forms of ops.h, written once for both widths; included by ops_avx2.c and ops_vnni.c. */
+/* The vector forms of ops.h, written once for all widths; included by ops_avx2.c, ops_vnni.c and ops_neon.c. */
 #include "kernels/ops_forms.h"
 #include "kernels/simd.h"
 

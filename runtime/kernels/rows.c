@@ -33,6 +33,9 @@ static rows_dot_fn *dot_for_cpu(void)
         return rows_dot_vnni;
     if (cpu_level() == CPU_AVX2)
         return rows_dot_avx2;
+#elif defined(__aarch64__)
+    if (cpu_level() == CPU_NEON)
+        return rows_dot_neon;
 #endif
     return rows_dot_scalar;
 }
@@ -46,6 +49,11 @@ static const float *row_piece(const struct rows *rows, int row, int from, int n,
 #if defined(__x86_64__)
     if (rows->type == TENSOR_F16 && cpu_level() >= CPU_AVX2) {
         rows_widen_f16_avx2(at, piece, n);
+        return piece;
+    }
+#elif defined(__aarch64__)
+    if (rows->type == TENSOR_F16 && cpu_level() == CPU_NEON) {
+        rows_widen_f16_neon(at, piece, n);
         return piece;
     }
 #endif

@@ -24,8 +24,10 @@ void rows_multiply(const struct rows *rows, int first, const float *x, int n_x, 
 
 /* sums[x * 4 + w] += w[w] · x[x], n wide, for four rows of w and n_x of x. */
 typedef void rows_dot_fn(const float *const w[ROWS_AT_ONCE], const float *x, size_t x_stride, int n_x, int n, float *sums);
-rows_dot_fn rows_dot_avx2, rows_dot_vnni;
+rows_dot_fn rows_dot_avx2, rows_dot_vnni, rows_dot_neon;
 void rows_widen_f16_avx2(const uint8_t *in, float *out, int64_t n);
 void rows_narrow_f16_avx2(const float *in, int n, uint16_t *out);
+void rows_widen_f16_neon(const uint8_t *in, float *out, int64_t n);
+void rows_narrow_f16_neon(const float *in, int n, uint16_t *out);
 
 #endif

@@ -1,11 +1,16 @@
 /* One name for the vectors of the ISA a file is compiled for, so that a kernel in f32 is written once: vf is 16 floats with
- * AVX-512, 8 with AVX2. Only files named *_avx2.c and *_vnni.c may include it. */
+ * AVX-512, 8 with AVX2, 4 with NEON. Only files named *_avx2.c, *_vnni.c and *_neon.c may include it. */
 #ifndef WEIR_KERNELS_SIMD_H
 #define WEIR_KERNELS_SIMD_H
 
+#if defined(__aarch64__)
+#include <arm_neon.h>
+#else
 #include <immintrin.h>
+#endif
 #include <math.h>
 #include <stdint.h>
+#include <string.h>
 
 #define SIMD_INLINE static inline __attribute__((always_inline, unused))
 
@@ -49,6 +54,70 @@ SIMD_INLINE vf vf_from_int_bits_select(vf n, vf s, vf c, int bit_of_n) /* s wher
 {
     __m512i bits = _mm512_cvtps_epi32(n);
     return _mm512_mask_blend_ps(_mm512_test_epi32_mask(bits, _mm512_set1_epi32(bit_of_n)), s, c);
+}
+#elif defined(__aarch64__)
+enum { VF = 4 };
+typedef float32x4_t vf;
+#define SIMD_NAME(name) name##_neon
+SIMD_INLINE vf vf_set(float x) { return vdupq_n_f32(x); }
+SIMD_INLINE vf vf_load(const float *at) { return vld1q_f32(at); }
+SIMD_INLINE void vf_store(float *at, vf x) { vst1q_f32(at, x); }
+SIMD_INLINE uint32x4_t vf_first(int n)
+{
+    static const int32_t lanes[] = {0, 1, 2, 3};
+    return vcltq_s32(vld1q_s32(lanes), vdupq_n_s32(n));
+}
+SIMD_INLINE vf vf_load_first(const float *at, int n)
+{
+    float part[4] = {0};
+    if (n >= VF)
+        return vld1q_f32(at);
+    for (int i = 0; i < n; i++)
+        part[i] = at[i];
+    return vld1q_f32(part);
+}
+SIMD_INLINE void vf_store_first(float *at, vf x, int n)
+{
+    float part[4];
+    if (n >= VF) {
+        vst1q_f32(at, x);
+        return;
+    }
+    vst1q_f32(part, x);
+    for (int i = 0; i < n; i++)
+        at[i] = part[i];
+}
+SIMD_INLINE vf vf_add(vf a, vf b) { return vaddq_f32(a, b); }
+SIMD_INLINE vf vf_sub(vf a, vf b) { return vsubq_f32(a, b); }
+SIMD_INLINE vf vf_mul(vf a, vf b) { return vmulq_f32(a, b); }
+SIMD_INLINE vf vf_div(vf a, vf b) { return vdivq_f32(a, b); }
+SIMD_INLINE vf vf_fma(vf a, vf b, vf c) { return vfmaq_f32(c, a, b); }
+SIMD_INLINE vf vf_max(vf a, vf b) { return vmaxnmq_f32(a, b); } /* The number where one is none, as far as the others do. */
+SIMD_INLINE vf vf_min(vf a, vf b) { return vminnmq_f32(a, b); }
+SIMD_INLINE vf vf_round(vf a) { return vrndnq_f32(a); }
+SIMD_INLINE vf vf_abs(vf a) { return vabsq_f32(a); }
+SIMD_INLINE vf vf_copysign(vf magnitude, vf sign) { return vbslq_f32(vdupq_n_u32(0x80000000), sign, magnitude); }
+SIMD_INLINE vf vf_scale(vf x, vf n)
+{
+    int32x4_t exponent = vshlq_n_s32(vaddq_s32(vcvtnq_s32_f32(n), vdupq_n_s32(127)), 23);
+    return vmulq_f32(x, vreinterpretq_f32_s32(exponent));
+}
+SIMD_INLINE vf vf_if_less(vf x, vf y, vf a, vf b) { return vbslq_f32(vcltq_f32(x, y), a, b); }
+SIMD_INLINE vf vf_keep_first(vf x, int n, float rest) { return vbslq_f32(vf_first(n), x, vdupq_n_f32(rest)); }
+SIMD_INLINE float vf_sum(vf x) { return vaddvq_f32(x); }
+SIMD_INLINE float vf_largest(vf x) { return vmaxnmvq_f32(x); }
+SIMD_INLINE vf vf_load_f16(const uint16_t *at) { return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(at))); }
+SIMD_INLINE vf vf_load_i8(const int8_t *at)
+{
+    int32_t four;
+    memcpy(&four, at, sizeof four);
+    return vcvtq_f32_s32(vmovl_s16(vget_low_s16(vmovl_s8(vreinterpret_s8_s32(vdup_n_s32(four))))));
+}
+SIMD_INLINE void vf_store_f16(uint16_t *at, vf x) { vst1_u16(at, vreinterpret_u16_f16(vcvt_f16_f32(x))); }
+SIMD_INLINE vf vf_swap_pairs(vf x) { return vrev64q_f32(x); }
+SIMD_INLINE vf vf_from_int_bits_select(vf n, vf s, vf c, int bit_of_n)
+{
+    return vbslq_f32(vtstq_s32(vcvtnq_s32_f32(n), vdupq_n_s32(bit_of_n)), c, s);
 }
 #else
 enum { VF = 8 };

@@ -107,7 +107,7 @@ Test(attention, matches_its_definition_for_every_type_and_shape)
                 kv[i] = s.kv;
                 positions[i] = rows_at[i];
             }
-            for (enum cpu_level level = CPU_SCALAR; level <= CPU_VNNI; level++) {
+            for (enum cpu_level level = CPU_SCALAR; level <= CPU_NEON; level++) {
                 if (cpu_level_set(level) != level)
                     continue;
                 attention_apply(&a, NULL, kv, positions, ROWS, 1, q, out);
@@ -141,7 +141,7 @@ Test(attention, answers_do_not_depend_on_batch_or_threads)
         kv[i] = i < 35 ? one.kv : two.kv;
         positions[i] = i < 35 ? N - 35 + i : i - 35;
     }
-    for (enum cpu_level level = CPU_SCALAR; level <= CPU_VNNI; level++) {
+    for (enum cpu_level level = CPU_SCALAR; level <= CPU_NEON; level++) {
         if (cpu_level_set(level) != level)
             continue;
         attention_apply(&a, NULL, kv, positions, ROWS, 1, q, together);

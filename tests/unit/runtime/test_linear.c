@@ -90,7 +90,7 @@ Test(linear, vector_kernels_give_the_bits_of_the_scalar_one)
             for (size_t r = 0; r < sizeof rows_of_x / sizeof *rows_of_x; r++) {
                 cpu_level_set(CPU_SCALAR);
                 float *expected = apply(&w, bias, PRECISION_FAST, NULL, x, rows_of_x[r]);
-                for (enum cpu_level level = CPU_AVX2; level <= CPU_VNNI; level++) {
+                for (enum cpu_level level = CPU_AVX2; level <= CPU_NEON; level++) {
                     if (cpu_level_set(level) != level)
                         continue;
                     float *y = apply(&w, bias, PRECISION_FAST, NULL, x, rows_of_x[r]);
@@ -125,7 +125,7 @@ Test(linear, fast_stays_within_the_budget_of_its_format)
         struct tensor w = tensor_of(formats[f].type, rows, OUT, IN);
         cpu_level_set(CPU_SCALAR);
         float *expected = apply(&w, NULL, PRECISION_EXACT, NULL, x, ROWS);
-        for (enum cpu_level level = CPU_SCALAR; level <= CPU_VNNI; level++) {
+        for (enum cpu_level level = CPU_SCALAR; level <= CPU_NEON; level++) {
             if (cpu_level_set(level) != level)
                 continue;
             float *y = apply(&w, NULL, PRECISION_FAST, NULL, x, ROWS), *exact = apply(&w, NULL, PRECISION_EXACT, NULL, x, ROWS);
@@ -150,7 +150,7 @@ Test(linear, results_do_not_depend_on_batch_or_threads)
     for (int f = 0; f < N_FORMATS; f++) {
         uint8_t *rows = random_rows(formats[f].type, OUT, IN);
         struct tensor w = tensor_of(formats[f].type, rows, OUT, IN);
-        for (enum cpu_level level = CPU_AVX2; level <= CPU_VNNI; level++) {
+        for (enum cpu_level level = CPU_AVX2; level <= CPU_NEON; level++) {
             if (cpu_level_set(level) != level)
                 continue;
             float *together = apply(&w, NULL, PRECISION_FAST, NULL, x, ROWS), *threaded = apply(&w, NULL, PRECISION_FAST, pool, x, ROWS);
@@ -177,8 +177,8 @@ Test(linear, int8_form_of_float_weights_takes_any_width)
     fill(x, ROWS * IN);
     uint8_t *rows = random_rows(TENSOR_F32, OUT, IN);
     struct tensor w = tensor_of(TENSOR_F32, rows, OUT, IN);
-    float *expected = apply(&w, NULL, PRECISION_EXACT, NULL, x, ROWS), y[3][ROWS * OUT];
-    for (enum cpu_level level = CPU_SCALAR; level <= CPU_VNNI; level++) {
+    float *expected = apply(&w, NULL, PRECISION_EXACT, NULL, x, ROWS), y[4][ROWS * OUT];
+    for (enum cpu_level level = CPU_SCALAR; level <= CPU_NEON; level++) {
         cpu_level_set(level);
         struct linear *linear;
         cr_assert(linear_new_int8(&linear, &w, 0, NULL, 0.75f, PRECISION_FAST, NULL) == 0);

@@ -31,7 +31,7 @@ static void compare(const char *name, body_fn *body, const float *x, int n, doub
     memcpy(expected, x, sizeof *x * (size_t)n);
     cpu_level_set(CPU_SCALAR);
     body(expected, n);
-    for (enum cpu_level level = CPU_AVX2; level <= CPU_VNNI; level++) {
+    for (enum cpu_level level = CPU_AVX2; level <= CPU_NEON; level++) {
         if (cpu_level_set(level) != level)
             continue;
         memcpy(y, x, sizeof *x * (size_t)n);
@@ -82,7 +82,7 @@ Test(ops, softmax_keeps_masked_places_at_zero)
         compare("softmax", run_softmax, x, widths[i], 2e-6);
         for (int k = 1; k < widths[i]; k += 3)
             x[k] = -INFINITY;
-        for (enum cpu_level level = CPU_SCALAR; level <= CPU_VNNI; level++) {
+        for (enum cpu_level level = CPU_SCALAR; level <= CPU_NEON; level++) {
             float y[MOST], sum = 0;
             cpu_level_set(level);
             memcpy(y, x, sizeof y);
@@ -110,7 +110,7 @@ Test(ops, activations_match_the_scalar_form)
             compare(name, run_activate, x, MOST, budget);
             compare(name, run_gate, x, 77, budget);
         }
-        cpu_level_set(CPU_VNNI);
+        cpu_level_set(CPU_NEON);
         float extreme[3] = {1e30f, -1e30f, -100};
         activate(kind, extreme, 3);
         cr_assert(!isnan(extreme[0]) && !isnan(extreme[1]) && !isnan(extreme[2]), "%s of 1e30", name);
@@ -139,7 +139,7 @@ Test(ops, the_largest_is_the_first_among_equals)
 {
     static float x[5000];
     static const int lengths[] = {1, 5, 16, 33, 1024, 1025, 4999};
-    for (enum cpu_level level = CPU_SCALAR; level <= CPU_VNNI; level++) {
+    for (enum cpu_level level = CPU_SCALAR; level <= CPU_NEON; level++) {
         if (cpu_level_set(level) != level)
             continue;
         for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
@@ -166,7 +166,7 @@ Test(ops, sums_of_exponentials_agree_at_all_levels)
         x[n / 2] = n > 2 ? -INFINITY : x[n / 2];
         cpu_level_set(CPU_SCALAR);
         double expected = sum_exp(x, 19, n);
-        for (enum cpu_level level = CPU_AVX2; level <= CPU_VNNI; level++)
+        for (enum cpu_level level = CPU_AVX2; level <= CPU_NEON; level++)
             if (cpu_level_set(level) == level)
                 cr_assert(fabs(sum_exp(x, 19, n) - expected) <= 1e-6 * expected, "level %d, %d values: %.9g, not %.9g", (int)level, n,
                           sum_exp(x, 19, n), expected);

@@ -1,0 +1,2 @@
+/* Attention with NEON. */
+#include "kernels/attention_simd.h"

@@ -1,0 +1,2 @@
+/* The arithmetic between matrices with NEON. */
+#include "kernels/ops_simd.h"
