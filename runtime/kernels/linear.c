@@ -152,7 +152,7 @@ void linear_row(const struct linear *linear, int64_t id, float *out)
     dequantize_row(linear->rows.type, linear->rows.data + (size_t)id * linear->rows.row_bytes, out, linear->rows.n_in);
 }
 
-enum { PACK_CHUNK = 16 };
+enum { PACK_CHUNK = 4 };
 
 static void pack_chunk(void *arg, int chunk, int thread)
 {

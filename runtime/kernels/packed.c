@@ -202,6 +202,24 @@ static void fill_by_value(struct packed *packed, uint8_t *group, enum tensor_typ
         }
 }
 
+typedef uint32_t words __attribute__((vector_size(16)));
+
+/* Four words of each of four rows, which lie row_bytes apart, turned: word i of all four rows goes to out + 16 i words. */
+static void turn_words(const uint8_t *in, size_t row_bytes, uint32_t flip, uint32_t *out)
+{
+    words row[4];
+    for (int i = 0; i < 4; i++)
+        memcpy(&row[i], in + (size_t)i * row_bytes, sizeof row[i]);
+    words low01 = __builtin_shufflevector(row[0], row[1], 0, 4, 1, 5), high01 = __builtin_shufflevector(row[0], row[1], 2, 6, 3, 7);
+    words low23 = __builtin_shufflevector(row[2], row[3], 0, 4, 1, 5), high23 = __builtin_shufflevector(row[2], row[3], 2, 6, 3, 7);
+    words turned[4] = {__builtin_shufflevector(low01, low23, 0, 1, 4, 5), __builtin_shufflevector(low01, low23, 2, 3, 6, 7),
+                       __builtin_shufflevector(high01, high23, 0, 1, 4, 5), __builtin_shufflevector(high01, high23, 2, 3, 6, 7)};
+    for (int i = 0; i < 4; i++) {
+        turned[i] ^= flip;
+        memcpy(out + i * PACKED_ROWS, &turned[i], sizeof turned[i]);
+    }
+}
+
 /* Q4_0, Q4_1, Q8_0: a 32-bit word of a row's block is a row's share of one vector. */
 static void fill_by_word(struct packed *packed, uint8_t *group, enum tensor_type type, const uint8_t *rows, size_t row_bytes)
 {
@@ -211,18 +229,16 @@ static void fill_by_word(struct packed *packed, uint8_t *group, enum tensor_type
     int n_words = packed->bits == 8 ? 8 : 4;
     uint32_t flip = packed->bits == 8 ? 0x80808080 : 0;
     for (int block = 0; block < packed->n_blocks; block++) {
-        uint32_t *words = (uint32_t *)(group + (size_t)block * packed->quant_bytes);
+        uint32_t *out = (uint32_t *)(group + (size_t)block * packed->quant_bytes);
+        const uint8_t *in = rows + (size_t)block * block_bytes;
         for (int row = 0; row < PACKED_ROWS; row++) {
-            const uint8_t *in = rows + (size_t)row * row_bytes + (size_t)block * block_bytes;
-            scales[block * PACKED_ROWS + row] = load_u16(in);
+            scales[block * PACKED_ROWS + row] = load_u16(in + (size_t)row * row_bytes);
             if (packed->has_min)
-                mins[block * PACKED_ROWS + row] = load_u16(in + 2);
-            for (int i = 0; i < n_words; i++) {
-                uint32_t word;
-                memcpy(&word, in + header + 4 * i, sizeof word);
-                words[i * PACKED_ROWS + row] = word ^ flip;
-            }
+                mins[block * PACKED_ROWS + row] = load_u16(in + (size_t)row * row_bytes + 2);
         }
+        for (int row = 0; row < PACKED_ROWS; row += 4)
+            for (int word = 0; word < n_words; word += 4)
+                turn_words(in + (size_t)row * row_bytes + header + (size_t)word * 4, row_bytes, flip, out + word * PACKED_ROWS + row);
     }
 }
 
