@@ -1,4 +1,5 @@
 /* The list of everything Weir's detectors can find, and globs over it. */
+#include "scan/credentials.h"
 #include "scan/numbers.h"
 #include "scan/scan.h"
 #include "scan/secrets.h"
@@ -17,7 +18,10 @@ const struct entity *entity_at(size_t index)
     if (index < number_entity_count())
         return number_entity(index);
     index -= number_entity_count();
-    return index < secret_entity_count() ? secret_entity(index) : NULL;
+    if (index < secret_entity_count())
+        return secret_entity(index);
+    index -= secret_entity_count();
+    return index < credential_entity_count() ? credential_entity(index) : NULL;
 }
 
 ptrdiff_t entity_index(const struct entity *entity)
@@ -35,7 +39,11 @@ ptrdiff_t entity_index(const struct entity *entity)
         return (ptrdiff_t)base + number;
     base += number_entity_count();
     ptrdiff_t secret = secret_entity_index(entity);
-    return secret >= 0 ? (ptrdiff_t)base + secret : -1;
+    if (secret >= 0)
+        return (ptrdiff_t)base + secret;
+    base += secret_entity_count();
+    ptrdiff_t credential = credential_entity_index(entity);
+    return credential >= 0 ? (ptrdiff_t)base + credential : -1;
 }
 
 const struct entity *entity_find(str type)

@@ -70,7 +70,7 @@ int scan_text_with(const struct detector_set *set, str text, str field, struct f
         return error_set(err, status, "scan", "out of memory");
     }
     static void (*const detectors[])(struct scan *) = {scan_email,   scan_url,     scan_ip,     scan_card,  scan_iban,
-                                                       scan_phone, scan_numbers, scan_secrets, scan_custom};
+                                                       scan_phone, scan_numbers, scan_secrets, scan_credentials, scan_custom};
     for (size_t i = 0; i < sizeof detectors / sizeof *detectors && !scan.full && scan.status == 0; i++)
         detectors[i](&scan);
     out->n_confirmations += confirmations - scan.confirmations_left;

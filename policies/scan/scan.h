@@ -45,6 +45,7 @@ void scan_ip(struct scan *scan);
 void scan_url(struct scan *scan);
 void scan_numbers(struct scan *scan);
 void scan_secrets(struct scan *scan);
+void scan_credentials(struct scan *scan);
 void scan_custom(struct scan *scan);
 
 const struct entity *phone_entity(size_t index);

@@ -3,9 +3,9 @@
  * secret has the rule's entropy and no allow-list names it. The find is the secret, not the assignment around it. */
 #include "scan/secrets.h"
 
+#include "scan/credentials.h"
 #include "scan/words.h"
 
-#include <math.h>
 #include <pthread.h>
 
 enum secret_target { SECRET_TARGET_SECRET, SECRET_TARGET_MATCH, SECRET_TARGET_LINE };
@@ -76,21 +76,6 @@ ptrdiff_t secret_entity_index(const struct entity *entity)
 {
     uintptr_t at = (uintptr_t)entity, base = (uintptr_t)rules;
     return at >= base && at < base + sizeof rules ? (ptrdiff_t)((at - base) / sizeof *rules) : -1;
-}
-
-/* Shannon's entropy of a secret's bytes, in bits. */
-static float entropy_of(str s)
-{
-    uint32_t counts[256] = {0};
-    double bits = 0;
-    for (size_t i = 0; i < s.n; i++)
-        counts[(unsigned char)s.data[i]]++;
-    for (int i = 0; i < 256; i++)
-        if (counts[i] > 0) {
-            double p = (double)counts[i] / (double)s.n;
-            bits -= p * log2(p);
-        }
-    return (float)bits;
 }
 
 static bool stopword_found(void *user, size_t index, size_t start)
@@ -167,7 +152,7 @@ static void consider(struct search *search, size_t index, const struct regex_mat
     if (group >= match->n_groups || match->start[group] == SIZE_MAX || match->end[group] <= match->start[group])
         return;
     str secret = {search->text.data + match->start[group], match->end[group] - match->start[group]};
-    if (rule->entropy > 0 && entropy_of(secret) <= rule->entropy)
+    if (rule->entropy > 0 && (float)entropy_bits(secret) <= rule->entropy)
         return;
     if (!is_allowed(search->scan, (int)index, search->text, match->start[0], match->end[0], secret))
         scan_report(search->scan, &rule->entity, match->start[group], match->end[group], 1);

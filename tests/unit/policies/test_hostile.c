@@ -23,7 +23,8 @@ static struct findings scan_of(const char *piece, size_t n)
 Test(hostile, confirmations_grow_no_faster_than_the_text)
 {
     static const char *const pieces[] = {".", "@", "a@", "a.", "1", "1 2 ", ":", "key=", "key = \"", "password: ", "-----BEGIN PRIVATE KEY-----", "eyJ", "s.",
-                                         "::1", "http://", "x1 ", "12-", "1/", "jan ", "4111 ", "DE89 ", "+1 ", "key=abcdef0123456789; "};
+                                         "::1", "http://", "x1 ", "12-", "1/", "jan ", "4111 ", "DE89 ", "+1 ", "key=abcdef0123456789; ",
+                                         "password", "secret=", "password: '", "\"a", "://", "a.bcdefg.", "eyJa.", "'==secret", "sl_", "-us1 ", "AC"};
     for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++) {
         struct findings small = scan_of(pieces[i], SMALL), large = scan_of(pieces[i], LARGE);
         cr_expect_leq(large.n_confirmations, LEAST + PER_BYTE * (size_t)LARGE, "\"%s\": %zu", pieces[i], large.n_confirmations);
