@@ -56,6 +56,12 @@ int model_open(struct model **out, const char *path, const struct model_options 
 void model_close(struct model *model); /* NULL is fine. No session or engine may still use it. */
 const struct model_info *model_info_peek(const struct model *model);
 
+/* Opens a LoRA adapter (Hu et al. 2021; GGUF file or PEFT directory) beside a decoder's own weights, for sessions that name it
+ * (sampling.adapter): at most 64, before any engine starts. Changes of experts, routers and embeddings are refused: only
+ * model_options.adapter, which merges, takes those. WEIR_E_INVALID: the name is taken or no plain word. */
+int model_adapter_open(struct model *model, const char *name, const char *path, struct error *err) WEIR_CHECKED;
+bool model_has_adapter(const struct model *model, const char *name);
+
 /* Writes GGUF file `in` anew as `out` with its matrices in another format: "Q8_0" and the like for all of them, bit by bit as
  * llama-quantize --pure packs the formats in blocks of 32, or a mix such as "Q4_K_M". imatrix: a file of llama-imatrix, NULL for
  * none. From F32, F16 and BF16 only. out is replaced whole or left as it was. */
@@ -200,6 +206,11 @@ struct sampling {
     size_t n_bias;
     const str *stops;         /* Copied. The text ends before the first of them. */
     size_t n_stops;
+    const char *adapter;      /* One of model_adapter_open's names, NULL: none. */
+    bool context_shift;       /* At the end of the context the older half of what follows the first n_keep positions is dropped and
+                                 the rest computed anew at its new positions, as if the talk had begun so; also of a prompt that
+                                 is too long. Otherwise the answer ends there (FINISH_LENGTH), and such a prompt is refused. */
+    int n_keep;               /* Positions at the beginning that stay: at most three quarters of the context. */
 };
 
 struct token_logprob {
@@ -213,6 +224,7 @@ struct usage {
     int prompt_tokens;
     int cached_tokens;     /* Of the prompt, found in the prefix cache. */
     int completion_tokens; /* The end token included. */
+    int dropped_tokens;    /* Of prompt and answer, by context_shift. */
 };
 
 /* What a session yields. Pointers are valid until the next session_next or session_free. */
@@ -235,10 +247,17 @@ struct session_event {
 struct engine;
 struct session;
 
+/* Tokens are guessed cheaply and checked several at a time (Leviathan et al. 2023, Chen et al. 2023). A guess is one token, not a
+ * distribution, so their rejection rule becomes: draw from the model as without guesses, and go on while the draw is the guess.
+ * Answers are thus the same, token by token, drawn ones with a seed too. */
+enum speculation { SPECULATE_OFF = 0, SPECULATE_LOOKUP, SPECULATE_DRAFT };
+
 struct engine_options {
     int max_sessions;      /* Decoding side by side [64]. */
     int max_waiting;       /* Submitted beyond that [256]; then WEIR_E_FULL. */
     int step_prompt_tokens; /* Prompt tokens computed in one step beside the decoding sessions [64]. */
+    enum speculation speculation; /* LOOKUP: what followed the same tokens before (Saxena 2023). DRAFT: a smaller model's choice. */
+    struct model *draft;   /* Of the same vocabulary; outlives the engine. */
 };
 
 /* Starts the engine's thread on a decoder. The model outlives it. */
@@ -269,6 +288,9 @@ struct engine_stats {
     int64_t n_prompt_tokens;
     int64_t n_cached_tokens;
     int64_t n_generated_tokens;
+    int64_t n_drafted_tokens;  /* Guessed, and those of them that the model chose too. */
+    int64_t n_accepted_tokens;
+    int64_t n_context_shifts;
     size_t kv_used_bytes;
     size_t kv_budget_bytes;
 };

@@ -229,6 +229,20 @@ int adapter_add(const struct adapter_delta *delta, int first_row, int n_out, flo
     return good ? 0 : WEIR_E_MEMORY;
 }
 
+void adapter_read(const struct adapter_delta *delta, int first_row, int n_out, float *a, float *b)
+{
+    size_t rank = (size_t)delta->a->ne[1], n_in = (size_t)delta->a->ne[0];
+    size_t a_bytes = delta->a->n_bytes / rank, b_bytes = delta->b->n_bytes / (size_t)delta->b->ne[1];
+    for (size_t r = 0; r < rank; r++)
+        dequantize_row(delta->a->type, (const uint8_t *)delta->a->data + r * a_bytes, a + r * n_in, (int64_t)n_in);
+    for (size_t row = 0; row < (size_t)n_out; row++) {
+        size_t source = source_row(delta, (size_t)first_row + row);
+        dequantize_row(delta->b->type, (const uint8_t *)delta->b->data + source * b_bytes, b + row * rank, (int64_t)rank);
+        for (size_t r = 0; r < rank; r++)
+            b[row * rank + r] *= delta->scale;
+    }
+}
+
 int adapter_check_used(const struct adapter *adapter, struct error *err)
 {
     for (size_t i = 0; i < n_tensors(adapter); i++) {

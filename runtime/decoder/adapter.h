@@ -24,6 +24,8 @@ int adapter_find(const struct adapter *adapter, const char *gguf, const char *hf
                  struct error *err) WEIR_CHECKED;
 /* Adds rows first_row … first_row + n_out - 1 of s B A to w (n_out × n_in). */
 int adapter_add(const struct adapter_delta *delta, int first_row, int n_out, float *w) WEIR_CHECKED;
+/* The halves as f32: a gets rank x n_in, b rows first_row … (n_out x rank), times s. */
+void adapter_read(const struct adapter_delta *delta, int first_row, int n_out, float *a, float *b);
 /* An error that names a tensor of the adapter which no matrix of the model has taken. */
 int adapter_check_used(const struct adapter *adapter, struct error *err) WEIR_CHECKED;
 

@@ -4,6 +4,7 @@
  * checks nothing but token ids and positions. Immutable afterwards but for the scratch memory of the pass, which the
  * model's lock guards. */
 #include "decoder/adapter.h"
+#include "decoder/lora.h"
 #include "decoder/stack.h"
 #include "model/gguf.h"
 
@@ -200,9 +201,15 @@ void decoder_close(struct decoder *decoder)
     adapter_close(decoder->adapter);
     free(decoder->scratch.memory);
     free(decoder->scratch.kv);
+    free(decoder->scratch.lora);
     free(decoder->scratch.positions);
     arena_release(&decoder->arena);
     free(decoder);
+}
+
+int decoder_lora_open(const struct decoder *decoder, const char *path, struct lora **out, struct error *err)
+{
+    return lora_open(out, &decoder->loader, path, err);
 }
 
 void decoder_describe(const struct decoder *decoder, struct model_info *info)
@@ -215,8 +222,7 @@ void decoder_describe(const struct decoder *decoder, struct model_info *info)
     info->n_parameters = decoder->loader.n_parameters;
     info->weight_bytes = loader_bytes(&decoder->loader);
     const struct kv_shape *shape = &decoder->kv_shape;
-    size_t values = (size_t)shape->n_layers * (size_t)shape->n_kv_heads * (size_t)(shape->head_dim_k + shape->head_dim_v);
-    info->kv_token_bytes = values * (shape->type == KV_F32 ? 4 : shape->type == KV_F16 ? 2 : 1);
+    info->kv_token_bytes = kv_shape_token_bytes(shape);
 }
 
 const struct kv_shape *decoder_kv_shape(const struct decoder *decoder)

@@ -12,12 +12,15 @@
 #include <stdatomic.h>
 
 struct decoder;
+struct lora; /* decoder/lora.h */
 struct model_file; /* model/model_file.h: GGUF or Hugging Face directory behind one face. */
 
 /* file is borrowed for the decoder's life. */
 int decoder_open(struct decoder **out, const struct model_file *file, const struct model_options *options,
                  struct error *err) WEIR_CHECKED;
 void decoder_close(struct decoder *decoder);
+/* An adapter for rows of batches; the caller closes it (lora_close) before the decoder. */
+int decoder_lora_open(const struct decoder *decoder, const char *path, struct lora **out, struct error *err) WEIR_CHECKED;
 void decoder_describe(const struct decoder *decoder, struct model_info *info); /* Fills what it knows. */
 const struct kv_shape *decoder_kv_shape(const struct decoder *decoder);
 /* LongRoPE (Phi-3, Phi-4-mini): a sequence longer than this takes other angles for all its positions, so when one grows beyond,
@@ -35,6 +38,7 @@ struct batch {
     const bool *want;          /* Rows whose logits are wanted. */
     const int32_t *reach;      /* The length each row's sequence is known to reach (the prompt's, while it is fed in pieces);
                                   NULL: to its last row here. Matters to decoder_rope_border only. */
+    struct lora *const *lora;  /* One a row, NULL: that row has none; NULL: no row has one. */
     const _Atomic bool *cancel; /* Looked at between layers; may be NULL. */
 };
 enum { DECODER_MAX_ROWS = 512 };

@@ -4,6 +4,7 @@
  * threads there are: every step works on whole rows, and linears and attention keep one order of summation. The cancel flag
  * is looked at between layers; what has been written to the caches by then lies beyond their lengths and means nothing.
  * Runs on the thread that holds the model's lock; its helpers get rows. */
+#include "decoder/lora.h"
 #include "decoder/stack.h"
 
 #include <math.h>
@@ -17,6 +18,7 @@ struct pass {
     const struct norm *post, *norm; /* Of the step at hand. */
     int index; /* Of the layer. */
     int n_rows;
+    bool has_lora; /* Some row has an adapter. */
 };
 
 /* ------------------------------------------------------------------ rows */
@@ -116,17 +118,20 @@ static int scratch_reserve(struct decoder *decoder, int n_rows, struct error *er
     size_t n = rows * (3 * n_embd + 2 * n_q + 2 * n_kv + 2 * n_ff + n_rot + n_experts + n_gathered);
     float *memory = malloc(n * sizeof *memory), *next = memory;
     struct kv **kv = malloc(rows * sizeof *kv);
+    struct lora **lora = malloc(rows * sizeof *lora);
     int32_t *positions = malloc(2 * rows * sizeof *positions);
-    if (memory == NULL || kv == NULL || positions == NULL) {
+    if (memory == NULL || kv == NULL || lora == NULL || positions == NULL) {
         free(memory);
         free(kv);
+        free(lora);
         free(positions);
         return error_set(err, WEIR_E_MEMORY, "forward pass", "no memory for %d rows", n_rows);
     }
     free(scratch->memory);
     free(scratch->kv);
+    free(scratch->lora);
     free(scratch->positions);
-    *scratch = (struct scratch){.n_rows = n_rows, .memory = memory, .kv = kv, .positions = positions, .reach = positions + rows};
+    *scratch = (struct scratch){.n_rows = n_rows, .memory = memory, .kv = kv, .lora = lora, .positions = positions, .reach = positions + rows};
     const struct {
         float **place;
         size_t n;
@@ -216,11 +221,28 @@ static void keep_wanted(struct pass *pass, const bool *want)
             memcpy(scratch->h + (size_t)n * n_embd, scratch->h + (size_t)row * n_embd, n_embd * sizeof(float));
             memcpy(scratch->q + (size_t)n * n_q, scratch->q + (size_t)row * n_q, n_q * sizeof(float));
             scratch->kv[n] = scratch->kv[row];
+            if (pass->has_lora)
+                scratch->lora[n] = scratch->lora[row];
             scratch->positions[n] = scratch->positions[row];
         }
         n++;
     }
     pass->n_rows = n;
+}
+
+/* y += what the rows' adapters add to this matrix. */
+static void adapt(const struct pass *pass, const struct linear *linear, const float *x, float *y)
+{
+    if (pass->has_lora)
+        lora_add(pass->decoder->scratch.lora, pass->n_rows, linear, pass->pool, x, y);
+}
+
+static void gate_row(void *user, int row)
+{
+    const struct pass *pass = user;
+    const struct decoder_config *config = &pass->decoder->config;
+    size_t from = (size_t)row * (size_t)config->n_ff;
+    activate_gate(config->activation, pass->decoder->scratch.gate + from, pass->decoder->scratch.up + from, config->n_ff);
 }
 
 static void activate_row(void *user, int row)
@@ -240,13 +262,22 @@ static void feed_forward(struct pass *pass)
         experts_apply(pass->decoder, pass->pool, layer->experts, scratch->h, pass->n_rows, scratch->y);
         return;
     }
-    if (config->gated && layer->gate != NULL) {
+    if (config->gated && layer->gate != NULL && pass->has_lora) {
+        linear_apply_many((const struct linear *const[]){layer->gate, layer->up}, 2, pass->pool, scratch->h, pass->n_rows,
+                          (float *const[]){scratch->gate, scratch->up});
+        adapt(pass, layer->gate, scratch->h, scratch->gate);
+        adapt(pass, layer->up, scratch->h, scratch->up);
+        rows_run(pass->pool, pass->n_rows, gate_row, pass);
+    } else if (config->gated && layer->gate != NULL) {
         linear_apply_gated(layer->gate, layer->up, config->activation, pass->pool, scratch->h, pass->n_rows, scratch->gate, scratch->up);
     } else {
         linear_apply(layer->up, pass->pool, scratch->h, pass->n_rows, scratch->up);
+        adapt(pass, layer->up, scratch->h, scratch->up);
         rows_run(pass->pool, pass->n_rows, activate_row, pass);
     }
-    linear_apply(layer->down, pass->pool, layer->gate != NULL ? scratch->gate : scratch->up, pass->n_rows, scratch->y);
+    const float *inner = layer->gate != NULL ? scratch->gate : scratch->up;
+    linear_apply(layer->down, pass->pool, inner, pass->n_rows, scratch->y);
+    adapt(pass, layer->down, inner, scratch->y);
 }
 
 /* h holds the layer's norm of x, and next's afterwards. */
@@ -257,6 +288,9 @@ static void layer_run(struct pass *pass, const bool *want, const struct norm *ne
     const struct layer *layer = pass->layer;
     linear_apply_many((const struct linear *const[]){layer->q, layer->k, layer->v}, 3, pass->pool, scratch->h, pass->n_rows,
                       (float *const[]){scratch->q, scratch->k, scratch->v});
+    adapt(pass, layer->q, scratch->h, scratch->q);
+    adapt(pass, layer->k, scratch->h, scratch->k);
+    adapt(pass, layer->v, scratch->h, scratch->v);
     rows_run(pass->pool, pass->n_rows, heads_row, pass);
     if (want != NULL)
         keep_wanted(pass, want);
@@ -265,6 +299,7 @@ static void layer_run(struct pass *pass, const bool *want, const struct norm *ne
     struct attention attention = {config->n_heads, config->attention_scale, config->attention_soft_cap, pass->plan->window};
     attention_apply(&attention, pass->pool, scratch->kv, scratch->positions, pass->n_rows, pass->index, scratch->q, scratch->a);
     linear_apply(layer->o, pass->pool, scratch->a, pass->n_rows, scratch->y);
+    adapt(pass, layer->o, scratch->a, scratch->y);
     add_rows(pass, &layer->attn_post_norm, config->parallel ? NULL : &layer->ffn_norm);
     feed_forward(pass);
     add_rows(pass, &layer->ffn_post_norm, next);
@@ -306,6 +341,8 @@ int decoder_forward(struct decoder *decoder, struct pool *pool, const struct bat
     set_reach(scratch, batch);
 
     struct pass pass = {.decoder = decoder, .pool = pool, .n_rows = batch->n_rows};
+    for (int row = 0; batch->lora != NULL && row < batch->n_rows; row++)
+        pass.has_lora |= (scratch->lora[row] = batch->lora[row]) != NULL;
     struct embedding job = {&pass, batch->tokens};
     rows_run(pool, batch->n_rows, embed_row, &job);
     norm_rows(&pass, &decoder->layers[0].attn_norm);
@@ -325,6 +362,7 @@ int decoder_forward(struct decoder *decoder, struct pool *pool, const struct bat
     if (pass.n_rows == 0)
         return 0;
     linear_apply(decoder->output, pool, scratch->h, pass.n_rows, logits);
+    adapt(&pass, decoder->output, scratch->h, logits);
     for (size_t i = 0; config->logit_soft_cap > 0 && i < (size_t)pass.n_rows * (size_t)config->n_vocab; i++)
         logits[i] = config->logit_soft_cap * tanhf(logits[i] / config->logit_soft_cap);
     return 0;

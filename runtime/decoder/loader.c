@@ -124,6 +124,7 @@ void loader_release(struct loader *loader)
     for (size_t i = 0; i < loader->n_blocks; i++)
         free(loader->blocks[i]);
     free(loader->linears);
+    free(loader->matrices);
     free(loader->blocks);
 }
 
@@ -189,7 +190,7 @@ static int keep_block(struct loader *loader, void *block)
     return 0;
 }
 
-static int keep_linear(struct loader *loader, struct linear *linear)
+static int keep_linear(struct loader *loader, struct linear *linear, const struct matrix *matrix)
 {
     if (loader->n_linears == loader->capacity) {
         size_t capacity = loader->capacity == 0 ? 256 : 2 * loader->capacity;
@@ -199,8 +200,15 @@ static int keep_linear(struct loader *loader, struct linear *linear)
             return no_memory(loader);
         }
         loader->linears = linears;
+        struct matrix *matrices = realloc(loader->matrices, capacity * sizeof *matrices);
+        if (matrices == NULL) {
+            linear_free(linear);
+            return no_memory(loader);
+        }
+        loader->matrices = matrices;
         loader->capacity = capacity;
     }
+    loader->matrices[loader->n_linears] = *matrix;
     loader->linears[loader->n_linears++] = linear;
     return 0;
 }
@@ -328,6 +336,20 @@ static int make_f32(struct loader *loader, struct linear **out, const struct mat
     return status;
 }
 
+int loader_adapter(const struct loader *loader, const struct matrix *matrix, const struct adapter *adapter, struct adapter_delta *delta,
+                   struct error *err)
+{
+    char gguf[MAX_STEM], hf[MAX_STEM];
+    adapter_names(loader, matrix, gguf, hf);
+    int n_rows = matrix->n_rows > 0 ? matrix->n_rows : matrix->n_out;
+    int found = adapter_find(adapter, gguf, hf, n_rows, matrix->n_in, delta, err);
+    /* Files of the Llama family in GGUF have the rows of q and k in another order than their published form has. */
+    if (found > 0)
+        delta->head_dim = loader->config->rope[0].interleaved != delta->interleaved && (matrix->weight == W_Q || matrix->weight == W_K)
+                              ? loader->config->head_dim : 0;
+    return found;
+}
+
 int loader_linear(struct loader *loader, struct linear **out, const struct matrix *matrix)
 {
     const struct tensor *tensor = loader_find(loader, matrix->weight, matrix->layer, matrix->expert, ".weight");
@@ -346,15 +368,9 @@ int loader_linear(struct loader *loader, struct linear **out, const struct matri
         return status;
 
     struct adapter_delta delta;
-    char gguf[MAX_STEM], hf[MAX_STEM];
-    adapter_names(loader, matrix, gguf, hf);
-    int n_rows = matrix->n_rows > 0 ? matrix->n_rows : matrix->n_out;
-    int adapted = loader->adapter == NULL ? 0 : adapter_find(loader->adapter, gguf, hf, n_rows, matrix->n_in, &delta, loader->err);
+    int adapted = loader->adapter == NULL ? 0 : loader_adapter(loader, matrix, loader->adapter, &delta, loader->err);
     if (adapted < 0)
         return adapted;
-    /* Files of the Llama family in GGUF have the rows of q and k in another order than their published form has. */
-    delta.head_dim = adapted && loader->config->rope[0].interleaved != delta.interleaved && (matrix->weight == W_Q || matrix->weight == W_K)
-                         ? loader->config->head_dim : 0;
     if (packed || adapted)
         status = make_f32(loader, out, matrix, packed ? NULL : &view, adapted ? &delta : NULL, scale, bias);
     else
@@ -362,5 +378,5 @@ int loader_linear(struct loader *loader, struct linear **out, const struct matri
     if (status < 0)
         return status;
     loader->n_parameters += (int64_t)matrix->n_out * matrix->n_in;
-    return keep_linear(loader, *out);
+    return keep_linear(loader, *out, matrix);
 }

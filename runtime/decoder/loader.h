@@ -43,6 +43,8 @@ typedef const char *const weight_names[N_WEIGHTS];
 extern weight_names gguf_names;
 
 struct adapter;
+struct adapter_delta;
+struct matrix;
 
 struct loader {
     const struct model_file *file;
@@ -54,6 +56,7 @@ struct loader {
     enum precision precision;
     struct arena *arena;
     struct linear **linears; /* All that were made, in order, for loader_release and loader_bytes. */
+    struct matrix *matrices; /* What each of them is. */
     size_t n_linears, capacity;
     void **blocks; /* Matrices rewritten on the heap (transposed). */
     size_t n_blocks;
@@ -85,6 +88,9 @@ struct matrix {
     int n_rows;
     enum scale_use scale;
 };
+/* 1 and *delta when the adapter changes the matrix, 0 when not, an error when it doesn't fit. */
+int loader_adapter(const struct loader *loader, const struct matrix *matrix, const struct adapter *adapter, struct adapter_delta *delta,
+                   struct error *err) WEIR_CHECKED;
 int loader_linear(struct loader *loader, struct linear **out, const struct matrix *matrix) WEIR_CHECKED;
 /* n floats of a vector, NULL in *out when it is absent and not required. */
 int loader_vector(struct loader *loader, const float **out, enum weight weight, int layer, const char *suffix, int n, bool required) WEIR_CHECKED;

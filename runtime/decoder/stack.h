@@ -36,6 +36,7 @@ struct scratch {
     float *angles[N_ROPES];
     float *gathered, *router; /* Rows of one expert; its inputs and the router's weights. */
     struct kv **kv;
+    struct lora **lora;
     int32_t *positions;
     int32_t *reach;
 };

@@ -5,6 +5,8 @@
  * sides are done with it. One lock, never held during a forward pass. notify is called under it, so that
  * after session_free it is never called again; it must only wake the owner. */
 #include "engine/engine.h"
+#include "engine/context_shift.h"
+#include "engine/draft.h"
 #include "model/model.h"
 
 #include <errno.h>
@@ -30,7 +32,7 @@ void engine_end_session(struct engine *engine, struct session *session, enum fin
         status = session_publish(session, &any);
     session->shared.ended = true;
     session->shared.reason = status < 0 ? FINISH_ERROR : reason;
-    session->shared.usage = (struct usage){(int)session->n_prompt, session->n_cached, session->n_generated};
+    session->shared.usage = (struct usage){(int)session->n_prompt, session->n_cached, session->n_generated, session->n_dropped};
     if (status < 0)
         error_set(&session->shared.error, status, "session", "out of memory");
     else if (err != NULL)
@@ -42,8 +44,9 @@ void engine_end_session(struct engine *engine, struct session *session, enum fin
 /* The engine lets go of an ended session: its keys and values stay in the prefix cache. */
 static void forget(struct engine *engine, struct session *session)
 {
+    guesses_release(&session->guesses);
     if (session->kv != NULL) {
-        prefix_cache_put(&engine->cache, session->ids, session->kv, session->is_beyond);
+        prefix_cache_put(&engine->cache, session->ids, session->kv, session->kind);
         session->kv = NULL;
         engine->memory_is_short = false;
     }
@@ -192,11 +195,15 @@ int engine_start(struct engine **out, struct model *model, const struct engine_o
     engine->stats.kv_budget_bytes = budget > 0 ? budget : default_kv_budget();
     int status = kv_store_new(&engine->store, decoder_kv_shape(decoder), engine->stats.kv_budget_bytes, err);
     engine->step = step_new(engine);
+    if (status == 0 && engine->options.speculation == SPECULATE_DRAFT)
+        status = engine->options.draft != NULL ? draft_new(&engine->draft, engine->options.draft, model, err)
+                                               : error_set(err, WEIR_E_INVALID, "engine", "speculation by a draft needs a draft model");
     if (status == 0 && engine->step == NULL)
         status = error_set(err, WEIR_E_MEMORY, "engine", "out of memory");
     if (status == 0 && (errno = pthread_create(&engine->thread, NULL, engine_main, engine)) != 0)
         status = error_set(err, WEIR_E_IO, "engine", "no thread: %s", strerror(errno));
     if (status < 0) {
+        draft_free(engine->draft);
         kv_store_free(engine->store);
         step_free(engine->step);
         pthread_cond_destroy(&engine->wake);
@@ -218,6 +225,7 @@ void engine_stop(struct engine *engine)
     pthread_mutex_unlock(&engine->lock);
     pthread_join(engine->thread, NULL);
     prefix_cache_clear(&engine->cache);
+    draft_free(engine->draft);
     kv_store_free(engine->store);
     step_free(engine->step);
     pthread_cond_destroy(&engine->wake);
@@ -230,18 +238,27 @@ int engine_submit(struct engine *engine, const int32_t *prompt, size_t n_prompt,
 {
     if (n_prompt == 0)
         return error_set(err, WEIR_E_INVALID, "prompt", "has no tokens");
-    if (n_prompt >= (size_t)engine->n_context)
+    if (n_prompt >= (size_t)engine->n_context && !sampling->context_shift)
         return error_set(err, WEIR_E_LIMIT, "prompt", "has %zu tokens; the model's context is %d, one of them for the answer", n_prompt,
                          engine->n_context);
     for (size_t i = 0; i < n_prompt; i++)
         if (prompt[i] < 0 || prompt[i] >= engine->n_vocab)
             return error_set(err, WEIR_E_INVALID, "prompt", "token %zu: id %d is not in the vocabulary of %d", i, prompt[i], engine->n_vocab);
+    struct lora *lora = sampling->adapter != NULL ? model_adapter(engine->model, sampling->adapter) : NULL;
+    if (sampling->adapter != NULL && lora == NULL)
+        return error_set(err, WEIR_E_INVALID, "adapter", "\"%.64s\" is none of the model's", sampling->adapter);
+    if (sampling->context_shift && (sampling->n_keep < 0 || sampling->n_keep > engine->n_context * 3 / 4))
+        return error_set(err, WEIR_E_LIMIT, "n_keep", "%d positions to keep are more than three quarters of the context of %d", sampling->n_keep, engine->n_context);
     struct session *session;
     int status = session_new(&session, engine, engine->tokenizer, engine->n_vocab, prompt, n_prompt, sampling, err);
     if (status < 0)
         return status;
-    int room = engine->n_context - (int)n_prompt;
-    session->max_tokens = sampling->max_tokens == 0 ? 16 : sampling->max_tokens < 0 || sampling->max_tokens > room ? room : sampling->max_tokens;
+    session->kind.lora = session->lora = lora;
+    if (session->shifts)
+        context_shift(session, engine->n_context, engine->rope_border);
+    int room = engine->n_context - (int)session->n_ids;
+    bool bounded = sampling->max_tokens < 0 || (sampling->max_tokens > room && !session->shifts);
+    session->max_tokens = sampling->max_tokens == 0 ? 16 : bounded ? room : sampling->max_tokens;
     session->notify = notify;
     session->user = user;
     pthread_mutex_lock(&engine->lock);

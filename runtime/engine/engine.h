@@ -17,6 +17,7 @@ struct engine {
     int rope_border;           /* Of the decoder: 0, or the length beyond which all positions turn otherwise. */
     struct engine_options options;
     struct kv_store *store;
+    struct draft *draft;       /* NULL: none. */
     pthread_t thread;
 
     /* Under lock. */

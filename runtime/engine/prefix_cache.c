@@ -9,12 +9,17 @@ size_t prefix_common(const int32_t *a, size_t n_a, const int32_t *b, size_t n_b)
     return i;
 }
 
-struct kv *prefix_cache_find(struct prefix_cache *cache, const int32_t *ids, size_t n, bool is_beyond, size_t *n_common)
+bool prefix_kind_equal(struct prefix_kind a, struct prefix_kind b)
+{
+    return a.is_beyond == b.is_beyond && a.lora == b.lora;
+}
+
+struct kv *prefix_cache_find(struct prefix_cache *cache, const int32_t *ids, size_t n, struct prefix_kind kind, size_t *n_common)
 {
     struct prefix_entry *best = NULL;
     *n_common = 0;
     for (int i = 0; i < cache->n; i++) {
-        if (cache->entries[i].is_beyond != is_beyond)
+        if (!prefix_kind_equal(cache->entries[i].kind, kind))
             continue;
         size_t common = prefix_common(cache->entries[i].ids, cache->entries[i].n, ids, n);
         if (common > *n_common) {
@@ -35,11 +40,11 @@ static void drop(struct prefix_cache *cache, int index)
     cache->entries[index] = cache->entries[--cache->n];
 }
 
-void prefix_cache_put(struct prefix_cache *cache, const int32_t *ids, struct kv *kv_take, bool is_beyond)
+void prefix_cache_put(struct prefix_cache *cache, const int32_t *ids, struct kv *kv_take, struct prefix_kind kind)
 {
     size_t n = (size_t)kv_length(kv_take);
     for (int i = cache->n - 1; i >= 0; i--)
-        if (cache->entries[i].is_beyond == is_beyond && cache->entries[i].n <= n &&
+        if (prefix_kind_equal(cache->entries[i].kind, kind) && cache->entries[i].n <= n &&
             prefix_common(cache->entries[i].ids, cache->entries[i].n, ids, n) == cache->entries[i].n)
             drop(cache, i);
     int32_t *copy = n > 0 ? malloc(n * sizeof *copy) : NULL;
@@ -50,7 +55,7 @@ void prefix_cache_put(struct prefix_cache *cache, const int32_t *ids, struct kv 
     memcpy(copy, ids, n * sizeof *copy);
     if (cache->n == PREFIX_CACHE_MOST)
         prefix_cache_evict(cache);
-    cache->entries[cache->n++] = (struct prefix_entry){copy, n, kv_take, is_beyond, ++cache->clock};
+    cache->entries[cache->n++] = (struct prefix_entry){copy, n, kv_take, kind, ++cache->clock};
 }
 
 bool prefix_cache_evict(struct prefix_cache *cache)

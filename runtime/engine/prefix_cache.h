@@ -8,12 +8,20 @@
 
 enum { PREFIX_CACHE_MOST = 64 };
 
+struct lora;
+
+/* What keys and values depend on beside the ids: equal kinds may share. */
+struct prefix_kind {
+    bool is_beyond;          /* Computed beyond the decoder's rope border: of no use below it, nor the other way round. */
+    const struct lora *lora; /* With this adapter; NULL: none. */
+};
+
 struct prefix_cache {
     struct prefix_entry {
         int32_t *ids;
         size_t n;
         struct kv *kv;
-        bool is_beyond; /* Computed beyond the decoder's rope border: of no use below it, nor the other way round. */
+        struct prefix_kind kind;
         int64_t used; /* Larger is more recent. */
     } entries[PREFIX_CACHE_MOST];
     int n;
@@ -22,11 +30,12 @@ struct prefix_cache {
 
 /* Length of the common beginning of two id lists. */
 size_t prefix_common(const int32_t *a, size_t n_a, const int32_t *b, size_t n_b);
-/* The cached sequence on the same side of the rope border that shares most with ids; *n_common gets how much. NULL: none
+bool prefix_kind_equal(struct prefix_kind a, struct prefix_kind b);
+/* The cached sequence of the same kind that shares most with ids; *n_common gets how much. NULL: none
  * shares anything. Marks it used. */
-struct kv *prefix_cache_find(struct prefix_cache *cache, const int32_t *ids, size_t n, bool is_beyond, size_t *n_common);
-/* Takes the sequence over. One that is the beginning of it, or the same, on the same side of the border, is dropped. */
-void prefix_cache_put(struct prefix_cache *cache, const int32_t *ids, struct kv *kv_take, bool is_beyond);
+struct kv *prefix_cache_find(struct prefix_cache *cache, const int32_t *ids, size_t n, struct prefix_kind kind, size_t *n_common);
+/* Takes the sequence over. One that is the beginning of it, or the same, of the same kind, is dropped. */
+void prefix_cache_put(struct prefix_cache *cache, const int32_t *ids, struct kv *kv_take, struct prefix_kind kind);
 /* Frees the least recently used. False when empty. */
 bool prefix_cache_evict(struct prefix_cache *cache);
 void prefix_cache_clear(struct prefix_cache *cache);

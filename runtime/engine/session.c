@@ -57,6 +57,8 @@ int session_new(struct session **out, struct engine *engine, const struct tokeni
     mailbox_init(&session->outbox);
     session->has_logprobs = sampling->logprobs;
     session->ignore_end = sampling->ignore_end;
+    session->shifts = sampling->context_shift;
+    session->n_keep = sampling->n_keep;
     struct sampling settings = *sampling;
     if (!settings.logprobs)
         settings.n_top_logprobs = 0;
@@ -84,6 +86,7 @@ int session_new(struct session **out, struct engine *engine, const struct tokeni
 void session_destroy(struct session *session)
 {
     kv_free(session->kv);
+    guesses_release(&session->guesses);
     sampler_release(&session->sampler);
     answer_release(&session->answer);
     mailbox_release(&session->shared.inbox);

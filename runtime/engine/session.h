@@ -5,7 +5,9 @@
 #define WEIR_ENGINE_SESSION_H
 
 #include "engine/answer.h"
+#include "engine/prefix_cache.h"
 #include "engine/sampler.h"
+#include "engine/speculate.h"
 #include "kernels/kv.h"
 
 #include <stdatomic.h>
@@ -31,18 +33,25 @@ struct session {
     int32_t *ids;              /* Prompt, then answer. */
     size_t n_ids, n_prompt, capacity;
     struct kv *kv;             /* NULL until it runs. Holds the first kv_length ids; what follows is still to be computed. */
-    bool is_beyond;            /* kv is computed for a sequence longer than the decoder's rope border. */
+    struct prefix_kind kind;   /* What kv is computed with. */
+    struct lora *lora;         /* As kind's, to be used. */
+    struct guesses guesses;
     int n_planned;             /* Rows in the step being made. */
-    int row_wanted;            /* Its row among the step's logits, -1: none. */
+    int row_wanted;            /* Its first row among the step's logits, -1: none. One more for each guess. */
     int max_tokens;
     int n_generated;
     int n_cached;
-    bool has_logprobs, ignore_end, ends_by_length;
+    int n_keep, n_dropped;     /* Of context_shift. */
+    bool has_logprobs, ignore_end, shifts;
     struct sampler sampler;
     struct answer answer;
-    struct token_logprob picked;
-    struct token_logprob picked_top[SAMPLING_MAX_TOP_LOGPROBS];
-    int32_t picked_id;
+    struct pick {
+        int32_t id;
+        struct token_logprob logprob;
+        struct token_logprob top[SAMPLING_MAX_TOP_LOGPROBS];
+    } picks[GUESSES_MOST + 1];
+    int n_picks;               /* Of the step: those of right guesses, and one more. */
+    int pick_status;
     session_notify_fn *notify;
     void *user;
     _Atomic bool cancelled;

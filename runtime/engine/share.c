@@ -9,11 +9,11 @@ bool engine_share_prefix(struct engine *engine, struct session *session)
 {
     size_t most = session->n_ids - 1; /* The last one is computed in any case: its logits are wanted. */
     size_t n_best;
-    struct kv *best = prefix_cache_find(&engine->cache, session->ids, most, session->is_beyond, &n_best);
+    struct kv *best = prefix_cache_find(&engine->cache, session->ids, most, session->kind, &n_best);
     size_t n_coming = 0;
     for (int i = 0; i < engine->n_running; i++) {
         const struct session *other = engine->running[i];
-        if (other == session || other->kv == NULL || other->state != SESSION_RUNNING || other->is_beyond != session->is_beyond)
+        if (other == session || other->kv == NULL || other->state != SESSION_RUNNING || !prefix_kind_equal(other->kind, session->kind))
             continue;
         size_t common = prefix_common(other->ids, other->n_ids, session->ids, most);
         size_t computed = (size_t)kv_length(other->kv);

@@ -6,6 +6,7 @@
  * delays a stream by more than one chunk, and none starves. Rows do not influence each other: the same session gives the
  * same numbers in any company. The engine's thread only. */
 #include "engine/engine.h"
+#include "engine/context_shift.h"
 #include "model/model.h"
 
 #include <assert.h>
@@ -18,11 +19,16 @@ struct step {
     int32_t positions[DECODER_MAX_ROWS];
     int32_t reach[DECODER_MAX_ROWS];
     struct kv *kv[DECODER_MAX_ROWS];
+    struct lora *lora[DECODER_MAX_ROWS];
+    bool has_lora;
     bool want[DECODER_MAX_ROWS];
-    int n_rows, n_want;
+    int n_rows, n_want; /* Rows, and those whose logits are wanted. */
     struct session *members[ENGINE_MOST_SESSIONS];
     int n_members;
     struct session *wanting[ENGINE_MOST_SESSIONS];
+    int n_wanting;
+    int n_shifts;
+    struct session *ready[ENGINE_MOST_SESSIONS]; /* To decode. */
     int first; /* Where the round through decoding sessions starts, so that a full step is fair. */
     float *logits;
     size_t n_logits;
@@ -90,20 +96,26 @@ static bool add_rows(struct engine *engine, struct session *session, int n)
         return false;
     }
     int at = kv_length(session->kv);
-    for (int i = 0; i < n; i++) {
+    bool last = (size_t)(at + n) == session->n_ids;
+    struct guesses *guesses = &session->guesses;
+    if (!last || guesses->n > DECODER_MAX_ROWS - step->n_rows - n || (guesses->n > 0 && kv_reserve(session->kv, at + n + guesses->n) < 0))
+        guesses->n = 0; /* They are never worth anyone else's memory. */
+    for (int i = 0; i < n + guesses->n; i++) {
         int row = step->n_rows++;
-        step->tokens[row] = session->ids[at + i];
+        step->tokens[row] = i < n ? session->ids[at + i] : guesses->ids[i - n];
         step->positions[row] = at + i;
-        step->reach[row] = (int32_t)session->n_ids;
+        step->reach[row] = (int32_t)session->n_ids + guesses->n;
         step->kv[row] = session->kv;
-        step->want[row] = false;
+        step->lora[row] = session->lora;
+        step->has_lora |= session->lora != NULL;
+        step->want[row] = last && i >= n - 1;
     }
     session->n_planned = n;
     step->members[step->n_members++] = session;
-    if ((size_t)(at + n) == session->n_ids) {
-        step->want[step->n_rows - 1] = true;
+    if (last) {
         session->row_wanted = step->n_want;
-        step->wanting[step->n_want++] = session;
+        step->n_want += 1 + guesses->n;
+        step->wanting[step->n_wanting++] = session;
     }
     return true;
 }
@@ -125,12 +137,19 @@ static void choose_decoding(struct engine *engine)
     int n = engine->n_running;
     int most = (int)(MOST_LOGITS / (size_t)engine->n_vocab);
     most = most < 1 ? 1 : most > DECODER_MAX_ROWS / 2 ? DECODER_MAX_ROWS / 2 : most;
-    for (int i = 0; i < n && step->n_want < most; i++) {
+    struct session **ready = step->ready;
+    int n_ready = 0;
+    for (int i = 0; i < n && n_ready < most; i++) {
         struct session *session = engine->running[(step->first + i) % n];
         if (can_step(engine, session) && session->kv != NULL && pending(session) == 1)
-            add_rows(engine, session, 1);
+            ready[n_ready++] = session;
     }
-    step->first = n > 0 ? (step->first + (step->n_want == most ? most : 1)) % n : 0;
+    if (n_ready + GUESSES_MOST <= most)
+        speculate(engine, ready, n_ready);
+    for (int i = 0; i < n_ready; i++)
+        if (ready[i]->state == SESSION_RUNNING && pending(ready[i]) == 1) /* Not put back for an older one meanwhile. */
+            add_rows(engine, ready[i], 1);
+    step->first = n > 0 ? (step->first + (n_ready == most ? most : 1)) % n : 0;
 }
 
 static void choose_prompts(struct engine *engine)
@@ -148,7 +167,7 @@ static void choose_prompts(struct engine *engine)
             oldest = session;
     }
     int for_oldest = budget / 4 > 0 ? budget / 4 : 1;
-    while (budget > 0 && step->n_want < ENGINE_MOST_SESSIONS) {
+    while (budget > 0 && step->n_wanting < ENGINE_MOST_SESSIONS) {
         struct session *shortest = NULL;
         for (int i = 0; i < engine->n_running; i++) {
             struct session *session = engine->running[i];
@@ -182,13 +201,27 @@ static void mark_long(struct step *step, bool in_long_step)
         atomic_store(&step->members[i]->in_long_step, in_long_step && is_long);
 }
 
-static void pick_one(void *arg, int chunk, int thread)
+static bool ends_answer(const struct engine *engine, const struct session *session, int32_t id)
+{
+    return !session->ignore_end && engine->tokenizer != NULL && tokenizer_is_end(engine->tokenizer, id);
+}
+
+/* The session's next token, and the ones after it as long as they are what was guessed. */
+static void pick_some(void *arg, int chunk, int thread)
 {
     (void)thread;
     struct engine *engine = arg;
     struct session *session = engine->step->wanting[chunk];
-    const float *row = engine->step->logits + (size_t)chunk * (size_t)engine->n_vocab;
-    session->picked_id = sampler_pick(&session->sampler, row, &session->picked, session->picked_top);
+    const float *row = engine->step->logits + (size_t)session->row_wanted * (size_t)engine->n_vocab;
+    const struct guesses *guesses = &session->guesses;
+    session->n_picks = session->pick_status = 0;
+    for (bool goes_on = true; goes_on; row += engine->n_vocab) {
+        int i = session->n_picks++;
+        struct pick *pick = &session->picks[i];
+        pick->id = sampler_pick(&session->sampler, row, &pick->logprob, pick->top);
+        session->pick_status = sampler_accept(&session->sampler, pick->id, true);
+        goes_on = session->pick_status == 0 && i < guesses->n && pick->id == guesses->ids[i] && !ends_answer(engine, session, pick->id);
+    }
 }
 
 static int append_id(struct session *session, int32_t id)
@@ -204,28 +237,32 @@ static int append_id(struct session *session, int32_t id)
     return 0;
 }
 
-/* The picked token joins the answer; ends the session where it has to. */
-static void take_token(struct engine *engine, struct session *session)
+/* A picked token joins the answer; ends the session where it has to. */
+static void take_token(struct engine *engine, struct session *session, const struct pick *pick)
 {
-    int32_t id = session->picked_id;
     bool stopped = false, any = false;
     session->n_generated++;
-    if (!session->ignore_end && engine->tokenizer != NULL && tokenizer_is_end(engine->tokenizer, id)) {
+    if (ends_answer(engine, session, pick->id)) {
         engine_end_session(engine, session, FINISH_STOP, NULL);
         return;
     }
-    int status = append_id(session, id);
+    int status = session->pick_status;
     if (status == 0)
-        status = sampler_accept(&session->sampler, id, true);
+        status = append_id(session, pick->id);
     if (status == 0)
-        status = answer_push(&session->answer, id, &session->picked, session->picked_top, &stopped);
+        status = answer_push(&session->answer, pick->id, &pick->logprob, pick->top, &stopped);
     if (status == 0 && stopped) {
         engine_end_session(engine, session, FINISH_STOP, NULL);
         return;
     }
-    if (status == 0 && (session->n_generated >= session->max_tokens || session->n_ids >= (size_t)engine->n_context)) {
+    bool full = session->n_ids >= (size_t)engine->n_context;
+    if (status == 0 && (session->n_generated >= session->max_tokens || (full && !session->shifts))) {
         engine_end_session(engine, session, FINISH_LENGTH, NULL);
         return;
+    }
+    if (status == 0 && full) {
+        context_shift(session, engine->n_context, engine->rope_border);
+        engine->step->n_shifts++;
     }
     if (status == 0) {
         pthread_mutex_lock(&engine->lock);
@@ -239,6 +276,16 @@ static void take_token(struct engine *engine, struct session *session)
         error_set(&err, status, "session", "out of memory");
         engine_end_session(engine, session, FINISH_ERROR, &err);
     }
+}
+
+/* The picks of a session's rows, once its cache holds what they were computed from. */
+static void take_tokens(struct engine *engine, struct session *session)
+{
+    speculate_learn(session, session->n_picks - 1);
+    for (int i = 0; i < session->n_picks && session->state == SESSION_RUNNING; i++)
+        take_token(engine, session, &session->picks[i]);
+    if (kv_length(session->kv) > (int)session->n_ids) /* Ended before a right guess. */
+        kv_trim(session->kv, (int)session->n_ids);
 }
 
 static int grow_logits(struct engine *engine, size_t n)
@@ -255,9 +302,9 @@ static int grow_logits(struct engine *engine, size_t n)
 /* A sequence that has grown past the rope border is computed anew, all its positions with the angles of long ones. */
 static void cross_border(const struct engine *engine, struct session *session)
 {
-    if (engine->rope_border == 0 || session->is_beyond || session->n_ids <= (size_t)engine->rope_border)
+    if (engine->rope_border == 0 || session->kind.is_beyond || session->n_ids <= (size_t)engine->rope_border)
         return;
-    session->is_beyond = true;
+    session->kind.is_beyond = true;
     if (session->kv != NULL)
         kv_trim(session->kv, 0);
 }
@@ -265,10 +312,12 @@ static void cross_border(const struct engine *engine, struct session *session)
 int engine_step(struct engine *engine, struct error *err)
 {
     struct step *step = engine->step;
-    step->n_rows = step->n_want = step->n_members = 0;
+    step->n_rows = step->n_want = step->n_members = step->n_wanting = step->n_shifts = 0;
+    step->has_lora = false;
     for (int i = 0; i < engine->n_running; i++) {
         engine->running[i]->n_planned = 0;
         engine->running[i]->row_wanted = -1;
+        engine->running[i]->guesses.n = 0;
         cross_border(engine, engine->running[i]);
     }
     choose_decoding(engine);
@@ -279,7 +328,7 @@ int engine_step(struct engine *engine, struct error *err)
         return error_set(err, WEIR_E_MEMORY, "engine", "out of memory");
 
     struct batch batch = {.n_rows = step->n_rows, .tokens = step->tokens, .positions = step->positions, .kv = step->kv,
-                          .want = step->want, .reach = step->reach, .cancel = &engine->interrupt};
+                          .want = step->want, .reach = step->reach, .lora = step->has_lora ? step->lora : NULL, .cancel = &engine->interrupt};
     atomic_store(&engine->interrupt, false);
     mark_long(step, true);
     for (int i = 0; i < step->n_members; i++) /* One cancelled before it was marked. */
@@ -288,7 +337,7 @@ int engine_step(struct engine *engine, struct error *err)
     struct pool *pool = model_lock(engine->model);
     int status = decoder_forward(engine->decoder, pool, &batch, step->logits, NULL, err);
     if (status == 0)
-        pool_run(pool, step->n_want, pick_one, engine);
+        pool_run(pool, step->n_wanting, pick_some, engine);
     model_unlock(engine->model);
     mark_long(step, false);
     if (status == WEIR_E_CANCELLED) /* Caches are as before; the next step leaves the cancelled one out. */
@@ -296,20 +345,31 @@ int engine_step(struct engine *engine, struct error *err)
     if (status < 0)
         return status;
 
-    int64_t n_prompt = 0;
+    int64_t n_prompt = 0, n_picks = 0, n_guesses = 0;
     for (int i = 0; i < step->n_members; i++) {
         struct session *session = step->members[i];
         if (session->n_generated == 0)
             n_prompt += session->n_planned;
-        kv_trim(session->kv, kv_length(session->kv) + session->n_planned);
+        int n_right = session->row_wanted >= 0 ? session->n_picks - 1 : 0;
+        kv_trim(session->kv, kv_length(session->kv) + session->n_planned + n_right);
+    }
+    for (int i = 0; i < step->n_wanting; i++) {
+        struct session *session = step->wanting[i];
+        n_picks += session->n_picks;
+        n_guesses += session->guesses.n;
     }
     pthread_mutex_lock(&engine->lock);
     engine->stats.n_steps++;
     engine->stats.n_prompt_tokens += n_prompt;
-    engine->stats.n_generated_tokens += step->n_want;
+    engine->stats.n_generated_tokens += n_picks;
+    engine->stats.n_drafted_tokens += n_guesses;
+    engine->stats.n_accepted_tokens += n_picks - step->n_wanting;
     engine->stats.kv_used_bytes = kv_store_used_bytes(engine->store);
     pthread_mutex_unlock(&engine->lock);
-    for (int i = 0; i < step->n_want; i++)
-        take_token(engine, step->wanting[i]);
+    for (int i = 0; i < step->n_wanting; i++)
+        take_tokens(engine, step->wanting[i]);
+    pthread_mutex_lock(&engine->lock);
+    engine->stats.n_context_shifts += step->n_shifts;
+    pthread_mutex_unlock(&engine->lock);
     return step->n_rows;
 }

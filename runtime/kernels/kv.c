@@ -41,6 +41,12 @@ static size_t head_bytes(enum kv_type type, int dim)
     return (n + 63) / 64 * 64;
 }
 
+size_t kv_shape_token_bytes(const struct kv_shape *shape)
+{
+    return (size_t)shape->n_layers * (size_t)shape->n_kv_heads * (head_bytes(shape->type, shape->head_dim_k) + head_bytes(shape->type, shape->head_dim_v)) /
+           KV_PAGE;
+}
+
 int kv_store_new(struct kv_store **out, const struct kv_shape *shape, size_t budget_bytes, struct error *err)
 {
     if (shape->type != KV_F32 && shape->type != KV_F16 && shape->type != KV_Q8_0)

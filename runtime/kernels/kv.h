@@ -18,6 +18,9 @@ struct kv_shape {
     enum kv_type type; /* F32, F16 or Q8_0. */
 };
 
+/* Memory of one position. */
+size_t kv_shape_token_bytes(const struct kv_shape *shape);
+
 struct kv_store; /* All pages of a model. */
 struct kv;       /* One sequence. */
 

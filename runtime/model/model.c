@@ -4,12 +4,14 @@
  * Invariant: everything here is immutable after model_open but for the pass's scratch, which is used under the lock only.
  * The file is closed last, since all others point into its mapping. */
 #include "model/model.h"
-#include "decoder/decoder.h"
+#include "decoder/lora.h"
 #include "encoder/encoder.h"
 #include "model/chat.h"
 #include "tokenizer/tokenizer.h"
 
 #include <stdlib.h>
+
+enum { MAX_ADAPTERS = 64 };
 
 struct model {
     struct model_file *file;
@@ -23,6 +25,11 @@ struct model {
     struct pool *pool;
     pthread_mutex_t lock;
     size_t kv_budget_bytes;
+    struct model_adapter {
+        char *name;
+        struct lora *lora;
+    } adapters[MAX_ADAPTERS];
+    int n_adapters;
 };
 
 /* The file's own name for itself, else the last part of its path. */
@@ -110,6 +117,10 @@ void model_close(struct model *model)
 {
     if (model == NULL)
         return;
+    for (int i = 0; i < model->n_adapters; i++) {
+        lora_close(model->adapters[i].lora);
+        free(model->adapters[i].name);
+    }
     decoder_close(model->decoder);
     if (model->encoder != NULL)
         encoder_close(model->encoder);
@@ -143,6 +154,39 @@ const struct chat_template *model_template_peek(const struct model *model)
 int model_chat_ids(const struct model *model, const json_t *messages, const json_t *tools, struct ids *out, struct error *err)
 {
     return chat_ids(model->chat, messages, tools, out, err);
+}
+
+struct lora *model_adapter(const struct model *model, const char *name)
+{
+    for (int i = 0; i < model->n_adapters; i++)
+        if (strcmp(model->adapters[i].name, name) == 0)
+            return model->adapters[i].lora;
+    return NULL;
+}
+
+bool model_has_adapter(const struct model *model, const char *name)
+{
+    return model_adapter(model, name) != NULL;
+}
+
+int model_adapter_open(struct model *model, const char *name, const char *path, struct error *err)
+{
+    if (model->decoder == NULL)
+        return error_set(err, WEIR_E_UNSUPPORTED, path, "adapters are for generating models");
+    if (model->n_adapters == MAX_ADAPTERS)
+        return error_set(err, WEIR_E_LIMIT, path, "more than %d adapters", MAX_ADAPTERS);
+    if (name[0] == '\0' || strpbrk(name, "/:, ") != NULL || strlen(name) > 64 || model_has_adapter(model, name))
+        return error_set(err, WEIR_E_INVALID, path, "an adapter's name is a word of its own without '/', ':', ',' or blanks");
+    struct model_adapter adapter = {.name = strdup(name)};
+    if (adapter.name == NULL)
+        return error_set(err, WEIR_E_MEMORY, path, "no memory");
+    int status = decoder_lora_open(model->decoder, path, &adapter.lora, err);
+    if (status < 0) {
+        free(adapter.name);
+        return status;
+    }
+    model->adapters[model->n_adapters++] = adapter;
+    return 0;
 }
 
 struct decoder *model_decoder(struct model *model)
