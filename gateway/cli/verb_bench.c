@@ -22,6 +22,7 @@ const struct verb verb_bench = {
             "  --batch B        texts an encoder gets at a time (default 1)\n"
             "  --runs R         measured runs, at least 5 (default 5)\n"
             "  --precision P    fast (default) or exact\n"
+            "  --kv F           the cache's form: f32, f16 or q8_0\n"
             "  --json           one JSON object\n\n"
             "load_ms is the time from opening the file to the first token (or vector) of a one-token input, weights repacked\n"
             "and all; rss_bytes the process's memory at the end.\n\n"
@@ -281,14 +282,14 @@ static void print(const json_t *result, bool as_json)
 
 static int run(int argc, char **argv)
 {
-    const char *given = NULL, *precision = "fast";
+    const char *given = NULL, *precision = "fast", *kv = NULL;
     int64_t n_threads = 0;
     bool as_json = false;
     struct bench bench = {.n_prompt = -1, .n_gen = 128, .n_sessions = 1, .n_batch = 1, .n_runs = 5, .random = 88172645463325252ULL};
     const struct cli_option options[] = {{.name = "model", .text = &given},         {.name = "threads", .number = &n_threads},
                                          {.name = "prompt", .number = &bench.n_prompt}, {.name = "gen", .number = &bench.n_gen},
                                          {.name = "sessions", .number = &bench.n_sessions}, {.name = "batch", .number = &bench.n_batch},
-                                         {.name = "runs", .number = &bench.n_runs}, {.name = "precision", .text = &precision},
+                                         {.name = "runs", .number = &bench.n_runs}, {.name = "precision", .text = &precision}, {.name = "kv", .text = &kv},
                                          {.name = "json", .flag = &as_json},        {0}};
     int status = cli_parse(&verb_bench, argc, argv, options, NULL);
     if (status != 0)
@@ -300,7 +301,7 @@ static int run(int argc, char **argv)
         error_set(&err, WEIR_E_INVALID, "--threads", "must be 0 to 256");
         return cli_fail("bench", &err);
     }
-    if (cli_precision(precision, &model_options.precision, &err) < 0 || cli_chat_model(given, path, sizeof path, &err) < 0)
+    if (cli_precision(precision, &model_options.precision, &err) < 0 || cli_kv(kv, NULL, &model_options, &err) < 0 || cli_chat_model(given, path, sizeof path, &err) < 0)
         return cli_fail("bench", &err);
     int64_t opened_us = clock_now_us();
     if (model_open(&bench.model, path, &model_options, &err) < 0)

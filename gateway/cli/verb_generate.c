@@ -45,12 +45,18 @@ static int line_sampling(const json_t *line, struct sampling *s, str stops[SAMPL
         override_f32(line, "presence_penalty", &s->presence_penalty, err) < 0 ||
         override_f32(line, "frequency_penalty", &s->frequency_penalty, err) < 0 ||
         override_int(line, "max_tokens", &s->max_tokens, err) < 0 || json_member_bool(line, "ignore_eos", &s->ignore_end, err) < 0 ||
+        json_member_bool(line, "context_shift", &s->context_shift, err) < 0 || override_int(line, "n_keep", &s->n_keep, err) < 0 ||
         (status = json_member_i64(line, "seed", &seed, err)) < 0)
         return WEIR_E_INVALID;
     if (status == 1) {
         s->seed = (uint64_t)seed;
         s->seeded = true;
     }
+    str adapter;
+    if ((status = json_member_str(line, "adapter", &adapter, err)) < 0)
+        return status;
+    if (status == 1)
+        s->adapter = adapter.data;
     json_t *stop = json_object_get(line, "stop");
     if (stop == NULL || json_is_null(stop))
         return 0;
@@ -80,7 +86,7 @@ static int line_prompt(const struct generate *generate, const json_t *line, stru
 }
 
 /* Waits for the whole answer. */
-static int collect(struct session *session, struct buffer *text, struct ids *ids, enum finish_reason *reason, struct error *err)
+static int collect(struct session *session, struct buffer *text, struct ids *ids, enum finish_reason *reason, struct usage *usage, struct error *err)
 {
     struct session_event event;
     while (session_wait(session, &event, -1) == 1) {
@@ -92,6 +98,7 @@ static int collect(struct session *session, struct buffer *text, struct ids *ids
             continue;
         }
         *reason = event.reason;
+        *usage = event.usage;
         if (event.reason != FINISH_ERROR)
             return text->failed ? error_set(err, WEIR_E_LIMIT, "", "the answer is too long") : 0;
         if (err != NULL)
@@ -127,8 +134,9 @@ static int generate_finish(void *user, int index, const json_t *line, struct buf
     struct ids ids = {0};
     struct buffer text;
     enum finish_reason reason = FINISH_NONE;
+    struct usage usage = {0};
     buffer_init(&text, 64 << 20);
-    int status = collect(generate->sessions[index], &text, &ids, &reason, err);
+    int status = collect(generate->sessions[index], &text, &ids, &reason, &usage, err);
     if (status == 0) {
         jsonl_begin(line, out);
         jsonl_name(out, "ids");
@@ -140,6 +148,10 @@ static int generate_finish(void *user, int index, const json_t *line, struct buf
         buffer_append_json_string(out, buffer_str(&text));
         jsonl_name(out, "finish_reason");
         buffer_append_json_string(out, str_of(reasons[reason]));
+        if (usage.dropped_tokens > 0) {
+            jsonl_name(out, "dropped_tokens");
+            buffer_printf(out, "%d", usage.dropped_tokens);
+        }
         buffer_append_char(out, '}');
     }
     session_free(generate->sessions[index]);
@@ -154,15 +166,34 @@ static void generate_drop(void *user, int index)
     session_free(generate->sessions[index]);
 }
 
+static void print_stats(struct engine *engine)
+{
+    struct engine_stats stats;
+    engine_stats(engine, &stats);
+    fprintf(stderr, "steps %lld, prompt tokens %lld (%lld cached), generated %lld, guessed %lld, accepted %lld, context shifts %lld, kv %zu of %zu bytes\n",
+            (long long)stats.n_steps, (long long)stats.n_prompt_tokens, (long long)stats.n_cached_tokens, (long long)stats.n_generated_tokens,
+            (long long)stats.n_drafted_tokens, (long long)stats.n_accepted_tokens, (long long)stats.n_context_shifts, stats.kv_used_bytes,
+            stats.kv_budget_bytes);
+}
+
 static int generate_run(int argc, char **argv)
 {
     const char *model_path = NULL, *precision = "fast", *input = NULL, *adapter = NULL, *stop = NULL;
+    const char *kv = NULL, *kv_budget = NULL, *speculate = NULL, *adapters = NULL, *use = NULL;
     double temperature = 0, top_p = 0, min_p = 0, repetition = 0, presence = 0, frequency = 0;
-    int64_t top_k = 0, max_tokens = 256, seed = -1, threads = 0, sessions = 16;
-    bool keep_going = false, ignore_eos = false;
+    int64_t keep = 0, top_k = 0, max_tokens = 256, seed = -1, threads = 0, sessions = 16;
+    bool keep_going = false, ignore_eos = false, shift = false, stats = false;
     const struct cli_option options[] = {
         {"model", .text = &model_path},
         {"adapter", .text = &adapter},
+        {"adapters", .text = &adapters},
+        {"use-adapter", .text = &use},
+        {"kv", .text = &kv},
+        {"kv-budget", .text = &kv_budget},
+        {"speculate", .text = &speculate},
+        {"context-shift", .flag = &shift},
+        {"keep", .number = &keep},
+        {"stats", .flag = &stats},
         {"precision", .text = &precision},
         {"threads", .number = &threads},
         {"max-tokens", .number = &max_tokens},
@@ -191,23 +222,29 @@ static int generate_run(int argc, char **argv)
     struct error err;
     struct generate generate = {.stop = stop};
     struct model_options model_options = {.adapter = adapter, .n_threads = (int)threads};
+    struct engine_options engine_options = {0};
     char path[4096];
-    if (cli_precision(precision, &model_options.precision, &err) < 0 || cli_chat_model(model_path, path, sizeof path, &err) < 0)
+    if (cli_precision(precision, &model_options.precision, &err) < 0 || cli_kv(kv, kv_budget, &model_options, &err) < 0 || cli_chat_model(model_path, path, sizeof path, &err) < 0)
         return cli_fail("generate", &err);
     generate.sampling = (struct sampling){
         .temperature = (float)temperature, .top_k = (int)top_k, .top_p = (float)top_p, .min_p = (float)min_p,
         .repetition_penalty = (float)repetition, .presence_penalty = (float)presence, .frequency_penalty = (float)frequency,
-        .seeded = seed >= 0, .seed = (uint64_t)seed, .max_tokens = (int)max_tokens, .ignore_end = ignore_eos};
+        .seeded = seed >= 0, .seed = (uint64_t)seed, .max_tokens = (int)max_tokens, .ignore_end = ignore_eos,
+        .context_shift = shift, .n_keep = (int)keep, .adapter = use};
     int code = EXIT_FAILED;
     if (model_open(&generate.model, path, &model_options, &err) < 0)
         return cli_fail("generate", &err);
-    if (engine_start(&generate.engine, generate.model, NULL, &err) < 0) {
+    if (cli_adapters(generate.model, adapters, &err) < 0 || cli_speculate(speculate, &model_options, &engine_options, &err) < 0 ||
+        engine_start(&generate.engine, generate.model, &engine_options, &err) < 0) {
         code = cli_fail("generate", &err);
     } else {
         struct jsonl_verb verb = {generate_begin, generate_finish, generate_drop, &generate, (int)sessions};
         code = jsonl_run_verb(input, keep_going, &verb);
+        if (stats)
+            print_stats(generate.engine);
         engine_stop(generate.engine);
     }
+    model_close(engine_options.draft);
     model_close(generate.model);
     return code;
 }
@@ -220,10 +257,18 @@ const struct verb verb_generate = {
             "Reads one JSON object a line: {\"id\", \"ids\": [token ids]} or {\"id\", \"messages\": [{\"role\", \"content\"}]} (through the\n"
             "model's own chat template), and prints {\"id\", \"ids\", \"text\", \"finish_reason\"} for each, in order. ids are the answer's,\n"
             "without the end token. A line may carry its own temperature, top_k, top_p, min_p, repetition_penalty,\n"
-            "presence_penalty, frequency_penalty, seed, stop, max_tokens and ignore_eos, which win over the options.\n"
+            "presence_penalty, frequency_penalty, seed, stop, max_tokens, ignore_eos, adapter, context_shift and n_keep, which win over the\n"
+            "options. A shifted answer says its dropped_tokens.\n"
             "\n"
             "  --model M               GGUF file or Hugging Face directory; default: the pulled answering model\n"
-            "  --adapter A             LoRA adapter: GGUF file or PEFT directory\n"
+            "  --adapter A             LoRA adapter merged into the weights: GGUF file or PEFT directory\n"
+            "  --adapters NAME=A,…     adapters kept apart, for lines that name one\n"
+            "  --use-adapter NAME      for lines that name none\n"
+            "  --kv f32|f16|q8_0       the cache's form (default f32 when exact, f16 when fast)\n"
+            "  --kv-budget SIZE        memory for the cache, such as 512MiB (default a quarter of the machine's, at most 2 GiB)\n"
+            "  --speculate S           off (default), lookup, or the path of a draft model: guesses tokens; answers stay the same\n"
+            "  --context-shift         at the end of the context drops the older half of what follows the first --keep N tokens\n"
+            "  --stats                 what the engine did, to standard error\n"
             "  --precision exact|fast  f32 arithmetic, or the fastest kernels (default fast)\n"
             "  --threads N             default: one per core\n"
             "  --max-tokens N          at most so many tokens (default 256; -1: as far as the context goes)\n"

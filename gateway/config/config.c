@@ -239,11 +239,30 @@ static bool text_differs(const char *a, const char *b)
     return (a == NULL) != (b == NULL) || (a != NULL && strcmp(a, b) != 0);
 }
 
+static bool serving_differs(const struct config_serving *a, const struct config_serving *b)
+{
+    bool differs = a->kv != b->kv || a->kv_budget_bytes != b->kv_budget_bytes || a->speculation != b->speculation ||
+                   text_differs(a->draft_path, b->draft_path) || a->n_adapters != b->n_adapters;
+    for (int i = 0; i < a->n_adapters && !differs; i++)
+        differs = text_differs(a->adapters[i].name, b->adapters[i].name) || text_differs(a->adapters[i].path, b->adapters[i].path);
+    return differs;
+}
+
+static bool models_differ(const struct config *a, const struct config *b)
+{
+    bool differs = serving_differs(&a->chat, &b->chat) || text_differs(a->reranker_path, b->reranker_path) || a->n_others != b->n_others ||
+                   a->models_budget_bytes != b->models_budget_bytes;
+    for (int i = 0; i < a->n_others && !differs; i++)
+        differs = text_differs(a->others[i].name, b->others[i].name) || text_differs(a->others[i].path, b->others[i].path) ||
+                  serving_differs(&a->others[i].serving, &b->others[i].serving);
+    return differs;
+}
+
 static bool restart_needed(const struct config *a, const struct config *b)
 {
     bool differs = a->n_listeners != b->n_listeners || text_differs(a->tls_certificate, b->tls_certificate) ||
                    text_differs(a->tls_private_key, b->tls_private_key) || text_differs(a->data_dir, b->data_dir) ||
-                   text_differs(a->chat_path, b->chat_path) || text_differs(a->encoder_path, b->encoder_path) ||
+                   text_differs(a->chat_path, b->chat_path) || models_differ(a, b) || text_differs(a->encoder_path, b->encoder_path) ||
                    a->precision != b->precision || a->threads != b->threads || a->durability != b->durability ||
                    a->limits.max_sessions != b->limits.max_sessions || a->limits.max_waiting != b->limits.max_waiting ||
                    a->limits.ledger_queue != b->limits.ledger_queue;

@@ -15,6 +15,8 @@ enum {
     CONFIG_MAX_MODELS = 256,  /* Of one provider. */
     CONFIG_MAX_NAMES = 1024,  /* Fallback rows, aliases. */
     CONFIG_MAX_WARNINGS = 64,
+    CONFIG_MAX_ADAPTERS = 60, /* Of one model. */
+    CONFIG_MAX_OTHERS = 60,   /* Models beside chat and encoder. */
 };
 
 /* One entry of `listen`. */
@@ -65,6 +67,28 @@ struct config_alias {
     const char *target;
 };
 
+/* How a generating model serves. */
+struct config_adapter {
+    const char *name;
+    const char *path;
+};
+struct config_serving {
+    enum kv_type kv;              /* [auto] */
+    int64_t kv_budget_bytes;      /* [0: a quarter of the machine's memory, at most 2 GiB] */
+    bool context_shift;           /* Of requests that don't say [false: an answer ends with the context]. */
+    enum speculation speculation; /* [off] */
+    const char *draft_path;       /* Of SPECULATE_DRAFT. */
+    const struct config_adapter *adapters;
+    int n_adapters;
+};
+
+/* One of models.others: loaded when it is asked for. */
+struct config_model {
+    const char *name;
+    const char *path;
+    struct config_serving serving;
+};
+
 enum ledger_durability { DURABILITY_POWER, DURABILITY_PROCESS };
 
 struct config {
@@ -81,6 +105,11 @@ struct config {
     bool encoder_path_given;
     double chat_temperature;     /* Of local answers to requests that name neither temperature nor top_p [0.2]. */
     double chat_top_p;           /* [0.9] */
+    struct config_serving chat;
+    const char *reranker_path;   /* A cross-encoder of one label, NULL: the encoder's cosines rank. */
+    const struct config_model *others;
+    int n_others;
+    int64_t models_budget_bytes; /* Memory of loaded others: weights and caches [0: half of the machine's]. */
     enum precision precision;
     int threads;                 /* For the models; 0: one per core. */
     struct config_provider providers[CONFIG_MAX_PROVIDERS];

@@ -16,6 +16,8 @@ struct config_owner {
     yaml_node_t *listen, *fallbacks, *escalate, *aliases, *provider_nodes[CONFIG_MAX_PROVIDERS];
 };
 
+extern const struct yaml_field config_models_fields[]; /* config_models.c: of `models`. */
+
 int config_defaults(struct config_owner *owner, struct error *err) WEIR_CHECKED;
 int config_read(struct config_owner *owner, struct error *err) WEIR_CHECKED;  /* config_read.c: YAML into the struct. */
 int config_check(struct config_owner *owner, struct error *err) WEIR_CHECKED; /* config_check.c: what must fit together. */

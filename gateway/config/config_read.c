@@ -1,7 +1,7 @@
 /* weir.yaml into struct config: every key in one table with its type and bounds.
  *
  * Invariant: an unknown key, a wrong type or a value out of bounds is an error with its place; an absent one keeps its
- * default. Runs on the thread that loads. What several keys must agree on is left to config_check.c. */
+ * default. Runs on the thread that loads. The models' section is config_models.c; what several keys must agree on is left to config_check.c. */
 #include "config/config_internal.h"
 
 #define CONFIG(member) offsetof(struct config, member)
@@ -40,30 +40,6 @@ static int keep_aliases(struct yaml_doc *tree, yaml_node_t *node, void *target, 
 {
     owner_at(target)->aliases = node;
     return 0;
-}
-
-static const struct yaml_field chat_fields[] = {
-    {"path", YAML_PATH, CONFIG(chat_path)},
-    {"temperature", YAML_REAL, CONFIG(chat_temperature), .min = 0, .max = 2},
-    {"top_p", YAML_REAL, CONFIG(chat_top_p), .min = 0.01, .max = 1},
-    {NULL},
-};
-static const struct yaml_field encoder_fields[] = {{"path", YAML_PATH, 0, .required = true}, {NULL}};
-
-static int read_chat(struct yaml_doc *tree, yaml_node_t *node, void *target, struct error *err)
-{
-    struct config *config = target;
-    const char *pulled = config->chat_path;
-    int status = yaml_doc_read(tree, node, chat_fields, config, "models.chat", err);
-    config->chat_path_given = config->chat_path != pulled;
-    return status;
-}
-
-static int read_encoder(struct yaml_doc *tree, yaml_node_t *node, void *target, struct error *err)
-{
-    struct config *config = target;
-    config->encoder_path_given = true;
-    return yaml_doc_read(tree, node, encoder_fields, &config->encoder_path, "models.encoder", err);
 }
 
 static int read_provider_models(struct yaml_doc *tree, yaml_node_t *node, void *target, struct error *err)
@@ -128,12 +104,6 @@ static const struct yaml_field tls_fields[] = {
     {NULL},
 };
 
-static const struct yaml_field models_fields[] = {
-    {"chat", YAML_CUSTOM, 0, .read = read_chat},
-    {"encoder", YAML_CUSTOM, 0, .read = read_encoder},
-    {NULL},
-};
-
 static const struct yaml_field policy_fields[] = {{"pack", YAML_PATH, CONFIG(policy_pack)}, {NULL}};
 static const struct yaml_field keys_fields[] = {{"required", YAML_BOOL, CONFIG(keys_required)}, {NULL}};
 static const struct yaml_field ledger_fields[] = {
@@ -167,7 +137,7 @@ static const struct yaml_field root_fields[] = {
     {"listen", YAML_CUSTOM, 0, .read = keep_listen},
     {"tls", YAML_MAP, 0, .fields = tls_fields},
     {"data_dir", YAML_PATH, CONFIG(data_dir)},
-    {"models", YAML_MAP, 0, .fields = models_fields},
+    {"models", YAML_MAP, 0, .fields = config_models_fields},
     {"precision", YAML_WORD, CONFIG(precision), .words = precision_words},
     {"threads", YAML_INT, CONFIG(threads), .min = 0, .max = 1024},
     {"providers", YAML_CUSTOM, 0, .read = read_providers},

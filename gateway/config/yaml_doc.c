@@ -176,7 +176,7 @@ int duration_parse(str text, int64_t *out_us)
     return WEIR_E_INVALID;
 }
 
-static int bytes_parse(str text, double *out)
+int bytes_parse(str text, double *out)
 {
     static const struct {
         const char *unit;

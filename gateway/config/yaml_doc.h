@@ -63,6 +63,8 @@ bool yaml_node_is_null(const yaml_node_t *node);
 
 /* "2s", "500ms", "1.5h" → microseconds; a bare 0 too. */
 int duration_parse(str text, int64_t *out_us) WEIR_CHECKED;
+/* "8MiB", "64k", "4096" → bytes. */
+int bytes_parse(str text, double *out) WEIR_CHECKED;
 /* The word nearest to `text` within a third of its length, NULL: none is near. */
 const char *nearest_known(const char *text, const char *const *words, size_t n);
 

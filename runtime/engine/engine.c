@@ -31,6 +31,7 @@ void engine_end_session(struct engine *engine, struct session *session, enum fin
     if (status == 0 && reason != FINISH_CANCELLED)
         status = session_publish(session, &any);
     session->shared.ended = true;
+    engine->stats.n_cached_tokens += session->n_cached;
     session->shared.reason = status < 0 ? FINISH_ERROR : reason;
     session->shared.usage = (struct usage){(int)session->n_prompt, session->n_cached, session->n_generated, session->n_dropped};
     if (status < 0)
