@@ -12,9 +12,12 @@ static void write_usage(const struct answer_usage *usage, struct buffer *out)
 {
     buffer_printf(out,
                   "{\"prompt_tokens\":%lld,\"completion_tokens\":%lld,\"total_tokens\":%lld,"
-                  "\"prompt_tokens_details\":{\"cached_tokens\":%lld}}",
+                  "\"prompt_tokens_details\":{\"cached_tokens\":%lld}",
                   (long long)usage->prompt_tokens, (long long)usage->completion_tokens,
                   (long long)(usage->prompt_tokens + usage->completion_tokens), (long long)usage->cached_tokens);
+    if (usage->dropped_tokens > 0)
+        buffer_printf(out, ",\"dropped_tokens\":%lld", (long long)usage->dropped_tokens);
+    buffer_append_char(out, '}');
 }
 
 static void write_envelope(const struct answer_head *head, const char *object, struct buffer *out)

@@ -15,6 +15,7 @@ struct answer_head {
 
 struct answer_usage {
     int64_t prompt_tokens, cached_tokens, completion_tokens;
+    int64_t dropped_tokens; /* By a context shift. */
 };
 
 /* "chatcmpl-" or "cmpl-" and the decision's id. */

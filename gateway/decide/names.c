@@ -47,6 +47,45 @@ static int resolve_pinned(const struct config *config, str model, struct name *o
     return out->n_targets > 0 ? 0 : not_found(err, model);
 }
 
+static const char *find_adapter(const struct config_serving *serving, str name)
+{
+    for (int i = 0; i < serving->n_adapters; i++)
+        if (str_equal(name, str_of(serving->adapters[i].name)))
+            return serving->adapters[i].name;
+    return NULL;
+}
+
+/* One of the models here, by its name alone. serving: how it serves. */
+static bool resolve_own(const struct config *config, const char *local_name, str model, struct name *out, const struct config_serving **serving)
+{
+    *serving = &config->chat;
+    if (local_name != NULL && str_equal(model, str_of(local_name)))
+        return true;
+    for (int i = 0; i < config->n_others; i++)
+        if (str_equal(model, str_of(config->others[i].name))) {
+            str_copy(out->other, sizeof out->other, model);
+            *serving = &config->others[i].serving;
+            return true;
+        }
+    return false;
+}
+
+/* "<model>" or "<model>:<adapter>". */
+static bool resolve_local(const struct config *config, const char *local_name, str model, struct name *out)
+{
+    const struct config_serving *serving;
+    out->kind = NAME_LOCAL;
+    if (resolve_own(config, local_name, model, out, &serving))
+        return true;
+    size_t at = model.n;
+    while (at > 0 && model.data[at - 1] != ':')
+        at--;
+    if (at == 0 || !resolve_own(config, local_name, (str){model.data, at - 1}, out, &serving))
+        return false;
+    out->adapter = find_adapter(serving, (str){model.data + at, model.n - at});
+    return out->adapter != NULL;
+}
+
 static int resolve_bare(const struct config *config, const char *local_name, str model, struct name *out, struct error *err)
 {
     out->kind = NAME_BARE;
@@ -67,11 +106,7 @@ static int resolve_bare(const struct config *config, const char *local_name, str
             }
     if (out->n_targets > 0)
         return 0;
-    if (local_name != NULL && str_equal(model, str_of(local_name))) {
-        out->kind = NAME_LOCAL;
-        return 0;
-    }
-    return not_found(err, model);
+    return resolve_local(config, local_name, model, out) ? 0 : not_found(err, model);
 }
 
 int name_resolve(const struct config *config, const char *local_name, str model, struct name *out, struct error *err)
@@ -89,10 +124,13 @@ int name_resolve(const struct config *config, const char *local_name, str model,
         out->kind = NAME_LOCAL;
         return 0;
     }
-    if (str_starts(model, STR("local/"))) {
+    if (str_starts(model, STR("local:"))) {
         out->kind = NAME_LOCAL;
-        bool known = local_name != NULL && str_equal((str){model.data + 6, model.n - 6}, str_of(local_name));
-        return known ? 0 : not_found(err, model);
+        out->adapter = find_adapter(&config->chat, (str){model.data + 6, model.n - 6});
+        return out->adapter != NULL ? 0 : not_found(err, model);
+    }
+    if (str_starts(model, STR("local/"))) {
+        return resolve_local(config, local_name, (str){model.data + 6, model.n - 6}, out) ? 0 : not_found(err, model);
     }
     if (str_starts(model, STR("remote/")))
         return resolve_pinned(config, model, out, err);

@@ -1,7 +1,8 @@
 /* Names: what the model name of a request asks for, and the remote targets it may go to, in order. Pure functions of the
  * configuration.
  *   auto, auto:<max-regret>     routed; leaves for the targets of `escalate`
- *   local, local/<model>        the model in this process
+ *   local, local/<model>        the model in this process, or one of models.others
+ *   local:<adapter>, local/<model>:<adapter>   the same with one of its adapters
  *   remote/<provider>/<model>   that one and no other
  *   <model>                     the providers that list it, in the order of `fallbacks`, else of the file
  * An alias is replaced first (once; an alias may name any of these). */
@@ -20,6 +21,8 @@ struct name {
     double max_regret;          /* Of auto: from the name, else the configuration's. */
     struct config_target targets[NAME_MAX_TARGETS]; /* Borrowed from the configuration. Empty for local. */
     int n_targets;
+    char other[65];             /* Of local: the name in models.others; empty: the chat model itself. */
+    const char *adapter;        /* Of local; borrowed from the configuration, NULL: none. */
 };
 
 /* local_name: the loaded chat model's name (NULL: none loaded). WEIR_E_NOT_FOUND: no such model or provider (404

@@ -41,9 +41,9 @@ static void fill_inputs(struct request *request)
     decide_inputs_fill(inputs, request->snapshot->config, request->api.model, &request->name, request->verdict,
                        request->scored ? &request->score : NULL, request->snapshot->prices, healthy, total_bytes(request) + 64,
                        worst_answer_tokens(request));
-    if (request->local == LOCAL_READY && request->api.kind != API_EMBEDDINGS && service->engine != NULL) {
+    if (request->local == LOCAL_READY && request->api.kind != API_EMBEDDINGS && request->chat != NULL) {
         struct engine_stats stats;
-        engine_stats(service->engine, &stats);
+        engine_stats(request->chat->engine, &stats);
         if (stats.n_waiting >= request->snapshot->config->limits.max_waiting)
             request->local = LOCAL_OVERLOADED;
     }
@@ -138,7 +138,7 @@ static int append_row(struct request *request, struct ledger_port *port, ledger_
 static void describe_refusal(const struct request *request, struct api_error *error)
 {
     const struct decision *decision = &request->decision;
-    const struct model *model = request->api.kind == API_EMBEDDINGS ? request->service->encoder : request->service->chat;
+    const struct model *model = request->api.kind == API_EMBEDDINGS ? request->service->encoder : request->chat != NULL ? request->chat->model : NULL;
     char reasons[256] = "";
     size_t n = 0;
     for (int i = 0; i < decision->n_reasons && n < sizeof reasons; i++)

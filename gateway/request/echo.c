@@ -52,7 +52,7 @@ static int on_row(void *user, size_t position, const float *logits)
 static void on_work(uv_work_t *work)
 {
     struct request *request = work->data;
-    struct model *model = request->service->chat;
+    struct model *model = request->chat->model;
     for (int i = 0; i < request->n_choices; i++) {
         const struct ids *prompt = &request->prompts[i / request->api.best_of];
         struct echo_pass pass = {prompt, &request->choices[i].logprobs, model_tokenizer_peek(model), model_info_peek(model)->n_vocab,

@@ -60,13 +60,12 @@ static int submit(struct request *request, int index, const int32_t *prompt, siz
         request->choices[index].finish_reason = "length";
         return 0;
     }
-    return engine_submit(request->service->engine, prompt, n_prompt, &sampling, on_engine, request->service, &request->choices[index].session, err);
+    return engine_submit(request->chat->engine, prompt, n_prompt, &sampling, on_engine, request->service, &request->choices[index].session, err);
 }
 
 void request_answer_local(struct request *request)
 {
-    struct service *service = request->service;
-    answer_head_init(&request->head, request->api.kind, request->decision_id, str_of(service->chat_name),
+    answer_head_init(&request->head, request->api.kind, request->decision_id, str_of(request->chat->name),
                      request->api.stream && request->api.include_usage);
     int n = (int)request->n_prompts * per_prompt(request);
     if (request->n_prompts == 0 || choices_open(request, n) < 0) {
@@ -90,7 +89,7 @@ static void echo_prompt(struct request *request, int index)
     const struct ids *ids = &request->prompts[index / per_prompt(request)];
     if (text->ids == NULL)
         buffer_append_str(&choice->text, text->text);
-    else if (tokenizer_decode(model_tokenizer_peek(request->service->chat), ids->data, ids->n, false, &choice->text) < 0)
+    else if (tokenizer_decode(model_tokenizer_peek(request->chat->model), ids->data, ids->n, false, &choice->text) < 0)
         buffer_clear(&choice->text);
 }
 
@@ -118,7 +117,7 @@ void local_begin(struct request *request)
 static int prompt_of_rest(struct request *request, int index, struct ids *prompt, size_t *n_sent, struct error *err)
 {
     const struct ids *base = &request->prompts[index / per_prompt(request)];
-    const struct tokenizer *tokenizer = model_tokenizer_peek(request->service->chat);
+    const struct tokenizer *tokenizer = model_tokenizer_peek(request->chat->model);
     for (size_t i = 0; i < base->n; i++)
         if (ids_append(prompt, base->data[i]) < 0)
             return error_set(err, WEIR_E_MEMORY, "prompt", "out of memory");
@@ -192,7 +191,7 @@ static void on_token(struct request *request, int index, const struct session_ev
         choice->sum_logprob += (double)event->logprobs[i].logprob;
     bool logprobs = request->api.logprobs && event->logprobs != NULL;
     if (logprobs)
-        logprob_lists_append(&choice->logprobs, request->api.kind, model_tokenizer_peek(request->service->chat), event->tokens, event->logprobs,
+        logprob_lists_append(&choice->logprobs, request->api.kind, model_tokenizer_peek(request->chat->model), event->tokens, event->logprobs,
                              event->top, event->n_tokens, event->n_top);
     if (!request->api.stream) {
         buffer_append_str(&choice->text, event->text);
@@ -212,6 +211,7 @@ static bool on_session_end(struct request *request, int index, const struct sess
     request->usage.completion_tokens += event->usage.completion_tokens;
     if (index % per_prompt(request) == 0)
         request->usage.cached_tokens += event->usage.cached_tokens;
+    request->usage.dropped_tokens += event->usage.dropped_tokens;
     if (event->reason == FINISH_ERROR || event->reason == FINISH_CANCELLED) {
         struct api_error error;
         log_event(LOG_ERROR, "local_failed", "%s: %s", request->decision_id, event->error != NULL ? event->error->text : "cancelled");

@@ -10,7 +10,7 @@ static bool each_model(const struct service *service, model_fn *fn, void *user)
     char name[320];
     if (fn(user, "auto", "weir"))
         return true;
-    const char *local[2] = {service->engine != NULL ? service->chat_name : NULL,
+    const char *local[2] = {service->chat.engine != NULL ? service->chat.name : NULL,
                             service->encoder != NULL ? model_info_peek(service->encoder)->name : NULL};
     if ((local[0] != NULL || local[1] != NULL) && fn(user, "local", "weir"))
         return true;

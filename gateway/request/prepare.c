@@ -77,7 +77,7 @@ static int encode_chat(struct request *request, struct error *err)
     json_t *messages = api_local_messages(&request->api);
     if (messages == NULL)
         return error_set(err, WEIR_E_MEMORY, "messages", "out of memory");
-    int status = model_chat_ids(request->service->chat, messages, NULL, &request->prompts[0], err);
+    int status = model_chat_ids(request->chat->model, messages, NULL, &request->prompts[0], err);
     json_decref(messages);
     return status;
 }
@@ -97,11 +97,10 @@ static int copy_ids(struct ids *out, const struct api_text *text, int n_vocab, s
 /* The prompts as the local chat model reads them. */
 static void tokenize(struct request *request)
 {
-    struct service *service = request->service;
     struct error *err = &request->prepare_error;
     size_t n = request->api.kind == API_CHAT ? 1 : request->api.n_texts;
-    const struct model_info *info = model_info_peek(service->chat);
-    const struct tokenizer *tokenizer = model_tokenizer_peek(service->chat);
+    const struct model_info *info = model_info_peek(request->chat->model);
+    const struct tokenizer *tokenizer = model_tokenizer_peek(request->chat->model);
     request->prompts = arena_array(&request->arena, n, sizeof *request->prompts);
     if (request->prompts == NULL || tokenizer == NULL) {
         close_local(request, LOCAL_MISSING, "");
@@ -120,7 +119,7 @@ static void tokenize(struct request *request)
             close_local(request, LOCAL_UNSUPPORTED, request->api.kind == API_CHAT ? "messages" : "prompt");
             return;
         }
-        if (request->prompts[i].n >= (size_t)info->n_context)
+        if (request->prompts[i].n >= (size_t)info->n_context && !request->api.sampling.context_shift)
             close_local(request, LOCAL_TOO_LONG, "");
     }
 }
@@ -130,7 +129,7 @@ static void prepare_local(struct request *request)
     struct service *service = request->service;
     bool embeddings = request->api.kind == API_EMBEDDINGS;
     request->local = LOCAL_READY;
-    if (embeddings ? service->encoder == NULL : service->engine == NULL) {
+    if (embeddings ? service->encoder == NULL : request->chat == NULL) {
         close_local(request, LOCAL_MISSING, "");
     } else if (request->api.local_unsupported[0] != '\0') {
         close_local(request, LOCAL_UNSUPPORTED, request->api.local_unsupported);

@@ -8,7 +8,7 @@
 
 enum { REQUEST_ARENA_BYTES = 64 << 20, REQUEST_OUT_BYTES = 96 << 20 };
 
-static const char *const state_names[] = {"authenticate", "parse", "admit", "prepare", "decide", "record", "local", "remote", "compute", "ended"};
+static const char *const state_names[] = {"authenticate", "parse", "admit", "load", "prepare", "decide", "record", "local", "remote", "compute", "ended"};
 
 const char *request_state_name(enum request_state state)
 {
@@ -97,6 +97,11 @@ void request_end(struct request *request, const char *result, int64_t status, co
     int64_t total_us = clock_now_us() - request->started_us;
     remote_cancel(request);
     local_cancel(request);
+    if (request->other >= 0 && request->chat != NULL)
+        model_pool_leave(service->pool, request->chat);
+    else if (request->state == REQUEST_LOAD)
+        model_pool_forget(service->pool, request);
+    request->chat = NULL;
     if (request->reserved)
         budget_settle(service->budgets, request->key.id, request->reserved_nusd, request->cost_nusd, clock_wall_ns());
     if (request->recorded) {
@@ -236,23 +241,37 @@ static int admit(struct request *request)
     struct api_error *error = &request->error;
     int64_t retry_us = 0;
     request_enter(request, REQUEST_ADMIT);
-    const struct model *model = request->api.kind == API_EMBEDDINGS ? service->encoder : service->chat;
+    const struct model *model = request->api.kind == API_EMBEDDINGS ? service->encoder : service->chat.model;
     const char *own_name = model != NULL ? model_info_peek(model)->name : NULL; /* What the file calls itself is taken too. */
-    const char *local_name = model != NULL && model == service->chat ? service->chat_name : own_name;
+    const char *local_name = model != NULL && model == service->chat.model ? service->chat.name : own_name;
     struct error err = {0};
     int status = name_resolve(request->snapshot->config, local_name, request->api.model, &request->name, &err);
     if (status == WEIR_E_NOT_FOUND && own_name != local_name)
         status = name_resolve(request->snapshot->config, own_name, request->api.model, &request->name, &err);
+    if (status == 0 && request->name.other[0] != '\0') {
+        request->other = request->api.kind == API_CHAT || request->api.kind == API_COMPLETIONS ? model_pool_find(service->pool, str_of(request->name.other)) : -1;
+        if (request->other < 0)
+            status = error_set(&err, WEIR_E_NOT_FOUND, "model", "it is not served here, or does not do this");
+    }
     if (status == WEIR_E_NOT_FOUND)
         return api_error_set(error, 404, "model_not_found", "model", "The model `" STR_FMT "` does not exist: %s", STR_ARG(request->api.model), err.text);
     if (status < 0)
         return api_error_set(error, 400, NULL, "model", "model: %s", err.text);
+    request->api.sampling.adapter = request->name.adapter;
     if (request->has_key && !request->dry_run && budget_rate_take(service->budgets, request->key.id, clock_now_us(), &retry_us) < 0) {
         api_error_set(error, 429, "rate_limit_exceeded", NULL, "This key's request rate is used up");
         error->retry_after_s = retry_us / 1000000 + 1;
         return WEIR_E_LIMIT;
     }
     return 0;
+}
+
+static void on_model_ready(void *user, struct local_model *model)
+{
+    struct request *request = user;
+    request->chat = model; /* NULL: prepare says that it is missing. */
+    request_enter(request, REQUEST_PREPARE);
+    request_prepare(request);
 }
 
 void request_open(struct service *service, struct reply *reply, enum api_kind kind, const char *endpoint, bool dry_run)
@@ -272,6 +291,8 @@ void request_open(struct service *service, struct reply *reply, enum api_kind ki
     request->started_us = clock_now_us();
     request->deadline_us = request->started_us + request->snapshot->config->limits.request_timeout_us;
     request->cost_nusd = MONEY_UNKNOWN;
+    request->other = -1;
+    request->chat = service->chat.engine != NULL ? &service->chat : NULL;
     request->first_token_us = -1;
     arena_init(&request->arena, REQUEST_ARENA_BYTES);
     buffer_init(&request->out, REQUEST_OUT_BYTES);
@@ -299,6 +320,14 @@ void request_open(struct service *service, struct reply *reply, enum api_kind ki
     if (status < 0) {
         request_fail(request, &request->error, "refused");
         return;
+    }
+    if (request->other >= 0) {
+        request->chat = NULL;
+        request_enter(request, REQUEST_LOAD);
+        struct local_model *model = model_pool_take(service->pool, request->other, on_model_ready, request);
+        if (model == NULL)
+            return; /* It may have ended already. */
+        request->chat = model;
     }
     request_enter(request, REQUEST_PREPARE);
     request_prepare(request);

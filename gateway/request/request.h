@@ -1,6 +1,6 @@
 /* One request of a generating or embedding endpoint, from its key to its outcome row.
  *
- *   AUTHENTICATE → PARSE → ADMIT → PREPARE (worker) → DECIDE → RECORD (ledger) → LOCAL | REMOTE | COMPUTE → ENDED
+ *   AUTHENTICATE → PARSE → ADMIT → [LOAD (worker)] → PREPARE (worker) → DECIDE → RECORD (ledger) → LOCAL | REMOTE | COMPUTE → ENDED
  *
  * All transitions go through request_enter, which leaves a trace line. The loop thread owns the request, but in PREPARE and
  * COMPUTE, when the worker has it and the loop touches nothing of it but `gone`. It is freed when it has ENDED and nothing
@@ -20,6 +20,7 @@ enum request_state {
     REQUEST_AUTHENTICATE,
     REQUEST_PARSE,
     REQUEST_ADMIT,
+    REQUEST_LOAD, /* Waits for a model of models.others. */
     REQUEST_PREPARE,
     REQUEST_DECIDE,
     REQUEST_RECORD,
@@ -63,6 +64,8 @@ struct request {
     struct api_request api;
     struct api_error error;
     struct name name;
+    struct local_model *chat;     /* What would answer here: the service's own, or one taken from the pool; NULL: none. */
+    int other;                    /* Its index in the pool, -1: the service's own. */
     /* PREPARE's results. */
     uv_work_t work;
     struct policy_field *fields;

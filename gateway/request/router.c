@@ -51,7 +51,7 @@ static void get_ready(struct service *service, struct reply *reply)
     bool draining = service->drain_until_us > 0;
     buffer_init(&body, 1024);
     buffer_printf(&body, "{\"status\":\"%s\",\"local_model\":%s,\"encoder\":%s}\n", draining ? "draining" : "ready",
-                  service->engine != NULL ? "true" : "false", service->encoder != NULL ? "true" : "false");
+                  service->chat.engine != NULL ? "true" : "false", service->encoder != NULL ? "true" : "false");
     if (draining)
         reply_header(reply, "Retry-After", STR("5"));
     reply_send(reply, draining ? 503 : 200, "application/json", buffer_str(&body));
@@ -74,8 +74,8 @@ static void get_metrics(struct service *service, struct reply *reply)
     }
     struct engine_stats engine = {0};
     struct ledger_stats ledger = {0};
-    if (service->engine != NULL)
-        engine_stats(service->engine, &engine);
+    if (service->chat.engine != NULL)
+        engine_stats(service->chat.engine, &engine);
     ledger_stats(service->ledger, &ledger);
     struct metric_gauges gauges = {
         .connections = door_connections(service->door),

@@ -69,7 +69,7 @@ static void end_overdue(struct service *service)
     int64_t now = clock_now_us();
     for (struct request *request = service->requests, *next; request != NULL; request = next) {
         next = request->next;
-        if (now < request->deadline_us || (request->state != REQUEST_LOCAL && request->state != REQUEST_REMOTE))
+        if (now < request->deadline_us || (request->state != REQUEST_LOCAL && request->state != REQUEST_REMOTE && request->state != REQUEST_LOAD))
             continue;
         struct api_error error;
         api_error_set(&error, 504, "deadline_exceeded", NULL, "The request was not answered in time");
@@ -137,6 +137,8 @@ static int open_handles(struct service *service, struct error *err)
     if (service->port == NULL)
         return error_set(err, WEIR_E_MEMORY, "ledger", "out of memory");
     int status = upstream_open(&service->upstream, &service->loop, err);
+    if (status == 0)
+        status = model_pool_new(&service->pool, &service->loop, service->snapshot->config, err);
     if (status == 0)
         status = admin_socket_start(&service->admin, &service->loop, service->snapshot->config->data_dir, service->keys, err);
     return status;

@@ -76,7 +76,7 @@ static int open_pseudonym_key(struct service *service, const char *data_dir, str
     return status;
 }
 
-static int open_model(struct model **out, const char *path, bool given, const char *what, const struct config *config, struct error *err)
+static int open_encoder(struct model **out, const char *path, bool given, const char *what, const struct config *config, struct error *err)
 {
     *out = NULL;
     if (path == NULL)
@@ -93,69 +93,51 @@ static int open_model(struct model **out, const char *path, bool given, const ch
         return status;
     }
     const struct model_info *info = model_info_peek(*out);
+    if (info->kind != MODEL_ENCODER)
+        return error_set(err, WEIR_E_INVALID, path, "models.%s must be an encoder", what);
     log_event(LOG_INFO, "model_open", "%s %s: %s, %lld parameters, context %d, %lld ms", what, info->name, info->architecture,
               (long long)info->n_parameters, info->n_context, (long long)((clock_now_us() - started) / 1000));
     return 0;
 }
 
-/* ".../SmolLM2-135M-Instruct.Q4_1.gguf" is "SmolLM2-135M-Instruct.Q4_1": names inside files are often nobody's choice. */
-static void name_chat_model(struct service *service, const char *path)
-{
-    str name = str_of(path);
-    while (str_ends(name, STR("/")))
-        name.n--;
-    for (size_t i = name.n; i > 0; i--) {
-        if (name.data[i - 1] == '/') {
-            name = (str){name.data + i, name.n - i};
-            break;
-        }
-    }
-    if (str_ends(name, STR(".gguf")))
-        name.n -= 5;
-    str_copy(service->chat_name, sizeof service->chat_name, name);
-}
-
-static int ignore_logits(void *user, size_t position, const float *logits)
-{
-    return 0;
-}
-
-/* One token through each model: weights are packed for this CPU at their first use, and no caller should wait for that. */
-static int warm_up(struct service *service, struct error *err)
+/* One token through the encoder: weights are packed for this CPU at their first use, and no caller should wait for that. */
+static int warm_up(struct model *encoder, struct error *err)
 {
     const int32_t id = 0;
-    int status = 0;
-    if (service->chat != NULL)
-        status = model_logits(service->chat, &id, 1, ignore_logits, NULL, err);
-    if (status < 0 || service->encoder == NULL)
-        return status;
-    float *embedding = malloc((size_t)model_info_peek(service->encoder)->n_embd * sizeof *embedding);
+    float *embedding = malloc((size_t)model_info_peek(encoder)->n_embd * sizeof *embedding);
     if (embedding == NULL)
         return error_set(err, WEIR_E_MEMORY, "encoder", "out of memory");
     struct encoder_input input = {.ids = &id, .n = 1};
-    status = model_embed(service->encoder, &input, 1, embedding, err);
+    int status = model_embed(encoder, &input, 1, embedding, err);
     free(embedding);
     return status;
+}
+
+static int open_chat(struct service *service, struct error *err)
+{
+    const struct config *config = service->snapshot->config;
+    if (config->chat_path == NULL)
+        return 0;
+    if (!config->chat_path_given && !file_exists(config->chat_path)) {
+        log_event(LOG_WARN, "model_missing", "the default answering model is not there (%s): `weir pull` fetches it", config->chat_path);
+        return 0;
+    }
+    int status = local_model_open(&service->chat, NULL, config->chat_path, &config->chat, config, err);
+    return status < 0 ? error_prefix(err, "models.chat") : 0;
 }
 
 static int open_models(struct service *service, struct error *err)
 {
     const struct config *config = service->snapshot->config;
-    int status = open_model(&service->chat, config->chat_path, config->chat_path_given, "answering model", config, err);
-    if (status == 0 && service->chat != NULL) {
-        name_chat_model(service, config->chat_path);
-        struct engine_options options = {.max_sessions = config->limits.max_sessions, .max_waiting = config->limits.max_waiting};
-        if (model_info_peek(service->chat)->kind != MODEL_DECODER)
-            status = error_set(err, WEIR_E_INVALID, config->chat_path, "models.chat must be a decoder");
-        else
-            status = engine_start(&service->engine, service->chat, &options, err);
-    }
+    int status = open_chat(service, err);
     if (status == 0)
-        status = open_model(&service->encoder, config->encoder_path, config->encoder_path_given, "encoder", config, err);
-    if (status == 0 && service->encoder != NULL && model_info_peek(service->encoder)->kind != MODEL_ENCODER)
-        status = error_set(err, WEIR_E_INVALID, config->encoder_path, "models.encoder must be an encoder");
+        status = open_encoder(&service->encoder, config->encoder_path, config->encoder_path_given, "encoder", config, err);
+    if (status == 0 && service->encoder != NULL)
+        status = warm_up(service->encoder, err);
     if (status == 0)
-        status = warm_up(service, err);
+        status = open_encoder(&service->reranker, config->reranker_path, true, "reranker", config, err);
+    if (status == 0 && service->reranker != NULL && (model_info_peek(service->reranker)->n_labels != 1 || model_info_peek(service->reranker)->labels_per_token))
+        status = error_set(err, WEIR_E_INVALID, config->reranker_path, "models.reranker must be a cross-encoder: one that classifies pairs with one label");
     return status < 0 ? status : scoring_open(service, err);
 }
 
@@ -211,12 +193,10 @@ int service_open(struct service *service, const char *config_path, struct error 
 void service_close(struct service *service)
 {
     scoring_close(service);
-    if (service->engine != NULL)
-        engine_stop(service->engine);
-    if (service->chat != NULL)
-        model_close(service->chat);
-    if (service->encoder != NULL)
-        model_close(service->encoder);
+    model_pool_free(service->pool);
+    local_model_close(&service->chat);
+    model_close(service->encoder);
+    model_close(service->reranker);
     if (service->keys != NULL)
         keys_close(service->keys);
     if (service->ledger != NULL)

@@ -15,6 +15,8 @@
 #include "metrics/metrics.h"
 #include "money/budget.h"
 #include "money/prices.h"
+#include "request/local_model.h"
+#include "request/model_pool.h"
 #include "weir_classifier.h"
 
 struct request;
@@ -37,10 +39,10 @@ struct service {
     struct budget_table *budgets;
     struct keys *keys;
     struct admin_socket *admin;
-    struct model *chat;          /* NULL: none could be opened. */
-    char chat_name[128];         /* As callers name it: its file's name without the ending. */
-    struct engine *engine;
+    struct local_model chat;     /* Named by its file without the ending; model NULL: none could be opened. */
+    struct model_pool *pool;     /* The further ones. */
     struct model *encoder;       /* NULL: none. */
+    struct model *reranker;      /* A cross-encoder; NULL: the encoder ranks. */
     struct head *head;
     struct scorer *scorer;
     struct upstream *upstream;
