@@ -59,6 +59,11 @@ static int parse_body(struct api_request *request, str body, struct api_error *e
     return 0;
 }
 
+bool api_kind_generates(enum api_kind kind)
+{
+    return kind == API_CHAT || kind == API_COMPLETIONS;
+}
+
 int api_request_parse(struct api_request *request, enum api_kind kind, str body, struct arena *arena, struct api_error *error)
 {
     *request = (struct api_request){.kind = kind, .n = 1, .best_of = 1};
@@ -67,6 +72,8 @@ int api_request_parse(struct api_request *request, enum api_kind kind, str body,
         status = chat_fields_parse(request, arena, error);
     else if (status == 0 && kind == API_COMPLETIONS)
         status = completion_fields_parse(request, arena, error);
+    else if (status == 0 && kind == API_RERANK)
+        status = rerank_fields_parse(request, arena, error);
     else if (status == 0)
         status = embedding_fields_parse(request, arena, error);
     if (status < 0)

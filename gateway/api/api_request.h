@@ -6,7 +6,7 @@
 #include "api/api_error.h"
 #include "weir_runtime.h"
 
-enum api_kind { API_CHAT, API_COMPLETIONS, API_EMBEDDINGS };
+enum api_kind { API_CHAT, API_COMPLETIONS, API_EMBEDDINGS, API_RERANK };
 
 enum {
     API_MAX_CHOICES = 128,   /* n, and prompts × n. */
@@ -37,17 +37,22 @@ struct api_request {
     bool has_max_tokens;
     int64_t max_tokens;
     bool names_sampling;      /* temperature or top_p is in the body. */
+    bool names_shift;         /* context_shift is. */
     struct sampling sampling; /* stops and bias point into the arena. */
     json_t *messages;         /* Chat: borrowed from the body. */
     bool in_tool_loop;        /* Chat: the last assistant message calls tools, which only a remote model does. */
-    struct api_text *texts;   /* Completions: prompts; embeddings: inputs. */
+    struct api_text *texts;   /* Completions: prompts; embeddings: inputs; rerank: the query, then the documents. */
     size_t n_texts;
     bool token_input;         /* Some of texts are ids: nobody can scan them. */
+    int64_t top_n;            /* Rerank. */
+    bool return_documents;
     bool base64;              /* Embeddings. */
     int64_t dimensions;       /* Embeddings: asked for; 0: not. */
     char local_unsupported[160]; /* The first field that the local model cannot honour; empty: none. */
 };
 
+/* Does an endpoint's answer come out of a generating model? */
+bool api_kind_generates(enum api_kind kind);
 /* Parses body for an endpoint. Everything is in arena, but for request->body, which api_request_release drops. On failure
  * error is the answer. */
 int api_request_parse(struct api_request *request, enum api_kind kind, str body, struct arena *arena, struct api_error *error) WEIR_CHECKED;
@@ -60,6 +65,7 @@ json_t *api_local_messages(const struct api_request *request);
 /* Parts of api_request_parse, one file each. */
 int chat_fields_parse(struct api_request *request, struct arena *arena, struct api_error *error) WEIR_CHECKED;
 int completion_fields_parse(struct api_request *request, struct arena *arena, struct api_error *error) WEIR_CHECKED;
+int rerank_fields_parse(struct api_request *request, struct arena *arena, struct api_error *error) WEIR_CHECKED;
 int embedding_fields_parse(struct api_request *request, struct arena *arena, struct api_error *error) WEIR_CHECKED;
 /* Fields that chat and completions share: sampling, stops, bias, n, stream. */
 int sampling_fields_parse(struct api_request *request, struct arena *arena, struct api_error *error) WEIR_CHECKED;

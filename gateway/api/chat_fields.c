@@ -3,7 +3,7 @@
 
 static const char *const known[] = {
     "model", "messages", "temperature", "top_p", "top_k", "min_p", "repetition_penalty", "presence_penalty", "frequency_penalty",
-    "n", "stop", "max_tokens", "max_completion_tokens", "stream", "stream_options", "logit_bias", "logprobs", "top_logprobs", "seed",
+    "n", "stop", "max_tokens", "max_completion_tokens", "stream", "stream_options", "logit_bias", "logprobs", "top_logprobs", "seed", "context_shift",
     /* They label a request and change nothing of its answer. */
     "user", "metadata", "safety_identifier", "prompt_cache_key", "prompt_cache_retention",
     /* Looked at below: some of their values ask for nothing. */

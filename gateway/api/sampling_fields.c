@@ -143,6 +143,10 @@ int sampling_fields_parse(struct api_request *request, struct arena *arena, stru
         sampling->top_k = 1;
     }
     request->n = (int)n;
+    struct error err = {0};
+    if ((status = json_member_bool(body, "context_shift", &sampling->context_shift, &err)) < 0)
+        return api_error_from_field(error, NULL, &err);
+    request->names_shift = status > 0;
     if (parse_stops(request, arena, error) < 0 || parse_bias(request, arena, error) < 0)
         return WEIR_E_INVALID;
     return parse_stream(request, error);

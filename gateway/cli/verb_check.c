@@ -50,6 +50,32 @@ static void check_pack(struct report *report, const struct config *config)
     pack_close(pack);
 }
 
+static void check_path(struct report *report, const char *path)
+{
+    struct error err = {0};
+    if (path == NULL || file_exists(path))
+        return;
+    error_set(&err, WEIR_E_NOT_FOUND, path, "does not exist");
+    fail(report, &err);
+}
+
+static void check_serving(struct report *report, const struct config_serving *serving)
+{
+    check_path(report, serving->draft_path);
+    for (int i = 0; i < serving->n_adapters; i++)
+        check_path(report, serving->adapters[i].path);
+}
+
+static void check_more_models(struct report *report, const struct config *config)
+{
+    check_path(report, config->reranker_path);
+    check_serving(report, &config->chat);
+    for (int i = 0; i < config->n_others; i++) {
+        check_path(report, config->others[i].path);
+        check_serving(report, &config->others[i].serving);
+    }
+}
+
 static void check_files(struct report *report, const struct config *config)
 {
     struct error err = {0};
@@ -88,6 +114,7 @@ static void check_files(struct report *report, const struct config *config)
             warn(report, text);
         }
     }
+    check_more_models(report, config);
 }
 
 static int run(int argc, char **argv)

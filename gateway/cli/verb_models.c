@@ -1,6 +1,7 @@
 /* weir models: the models on this machine, what they are and what memory they take. */
 #include "cli/cli.h"
 #include "cli/model_options.h"
+#include "config/config.h"
 #include "weir_runtime.h"
 
 #include <dirent.h>
@@ -102,13 +103,31 @@ static void visit(struct models *models, const char *path, int depth)
     }
 }
 
+/* Those that a configuration names. */
+static int visit_configured(struct models *models, const char *config_path, struct error *err)
+{
+    const struct config *config;
+    int status = config_open(&config, config_path, err);
+    if (status < 0)
+        return status;
+    const char *const own[] = {config->chat_path, config->encoder_path, config->reranker_path};
+    for (int i = 0; i < 3; i++)
+        if (own[i] != NULL)
+            visit(models, own[i], 0);
+    for (int i = 0; i < config->n_others; i++)
+        visit(models, config->others[i].path, 0);
+    config_drop(config);
+    return 0;
+}
+
 static int run(int argc, char **argv)
 {
     struct models models = {0};
     struct error err = {0};
-    const char *precision = "fast";
+    const char *precision = "fast", *config_path = NULL;
     int n_paths = 0;
-    const struct cli_option options[] = {{.name = "json", .flag = &models.json}, {.name = "precision", .text = &precision}, {0}};
+    const struct cli_option options[] = {{.name = "json", .flag = &models.json}, {.name = "precision", .text = &precision},
+                                         {.name = "config", .text = &config_path}, {0}};
     int parsed = cli_parse(&verb_models, argc, argv, options, &n_paths);
     if (parsed != 0)
         return parsed > 0 ? EXIT_DONE : EXIT_USAGE;
@@ -128,7 +147,9 @@ static int run(int argc, char **argv)
         }
         visit(&models, argv[1 + i], 2);
     }
-    if (n_paths == 0)
+    if (config_path != NULL && visit_configured(&models, config_path, &err) < 0)
+        return cli_fail("models", &err);
+    if (n_paths == 0 && config_path == NULL)
         visit(&models, pulled, 2);
     if (models.n_shown == 0 && !models.json)
         printf("(none in %s; `weir pull` fetches the defaults)\n", n_paths > 0 ? "the paths given" : pulled);
@@ -138,10 +159,11 @@ static int run(int argc, char **argv)
 const struct verb verb_models = {
     .name = "models",
     .summary = "list models with the memory they take",
-    .help = "usage: weir models [PATH…] [--json] [--precision exact|fast]\n\n"
+    .help = "usage: weir models [PATH…] [--config C] [--json] [--precision exact|fast]\n\n"
             "Opens each model and tells its architecture, parameters, memory for weights as the kernels of this machine hold them, and\n"
             "for the KV cache of 1,024 tokens. Without a path: the pulled models. A path is a GGUF file, a Hugging Face directory, or a\n"
             "folder of such.\n\n"
+            "  --config C       the models that a weir.yaml names\n"
             "  --json           one JSON object a line\n"
             "  --precision P    weights and cache as for exact, or for fast (the default)\n",
     .run = run,

@@ -11,7 +11,7 @@ static const double second_bounds[METRIC_BUCKETS] = {0.01, 0.02, 0.04, 0.08, 0.1
 /* Tokens: powers of 4 (the last two of OpenTelemetry's are beyond any context). */
 static const double token_bounds[METRIC_BUCKETS] = {1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864,
                                                     268435456, 1073741824};
-static const char *const endpoint_names[METRIC_ENDPOINTS] = {"chat", "text_completion", "embeddings"};
+static const char *const endpoint_names[METRIC_ENDPOINTS] = {"chat", "text_completion", "embeddings", "rerank"};
 static const char *const route_names[METRIC_ROUTES] = {"local", "remote", "refused"};
 
 struct histogram {
@@ -177,6 +177,15 @@ void metrics_write(const struct metrics *metrics, const struct metric_gauges *ga
     gauge(out, "weir_kv_used_bytes", "Memory of the KV cache in use.", (double)gauges->kv_used_bytes);
     gauge(out, "weir_kv_budget_bytes", "Memory the KV cache may use.", (double)gauges->kv_budget_bytes);
     counter(out, "weir_local_generated_tokens_total", "Tokens the local model has generated.", (double)gauges->generated_tokens);
+    counter(out, "weir_local_guessed_tokens_total", "Tokens guessed by speculation.", (double)gauges->guessed_tokens);
+    counter(out, "weir_local_accepted_tokens_total", "Guessed tokens that the local model chose too.", (double)gauges->accepted_tokens);
+    counter(out, "weir_local_context_shifts_total", "Times the older part of a context was dropped.", (double)gauges->context_shifts);
+    gauge(out, "weir_models_loaded", "Further local models in memory.", gauges->models_loaded);
+    gauge(out, "weir_models_used_bytes", "Memory of the further local models, caches at their budgets.", (double)gauges->models_used_bytes);
+    gauge(out, "weir_models_budget_bytes", "Memory the further local models may use.", (double)gauges->models_budget_bytes);
+    counter(out, "weir_model_loads_total", "Further local models loaded.", (double)gauges->model_loads);
+    counter(out, "weir_model_unloads_total", "Further local models unloaded.", (double)gauges->model_unloads);
+    counter(out, "weir_model_load_failures_total", "Further local models that could not be loaded.", (double)gauges->model_failures);
     gauge(out, "weir_ledger_waiting", "Rows waiting to be written.", (double)gauges->ledger_waiting);
     counter(out, "weir_ledger_rows_total", "Rows written.", (double)gauges->ledger_rows);
     counter(out, "weir_ledger_failures_total", "Commits that failed.", (double)gauges->ledger_failures);

@@ -5,7 +5,7 @@
 
 #include "weir_base.h"
 
-enum metric_endpoint { METRIC_CHAT, METRIC_COMPLETIONS, METRIC_EMBEDDINGS, METRIC_ENDPOINTS };
+enum metric_endpoint { METRIC_CHAT, METRIC_COMPLETIONS, METRIC_EMBEDDINGS, METRIC_RERANK, METRIC_ENDPOINTS };
 enum metric_route { METRIC_LOCAL, METRIC_REMOTE, METRIC_REFUSED, METRIC_ROUTES };
 
 enum { METRICS_MAX_PROVIDERS = 64, METRIC_BUCKETS = 16 };
@@ -35,6 +35,9 @@ struct metric_gauges {
     int connections, requests;
     int sessions_running, sessions_waiting;
     size_t kv_used_bytes, kv_budget_bytes;
+    int64_t guessed_tokens, accepted_tokens, context_shifts; /* Of the local models. */
+    int models_loaded;
+    int64_t model_loads, model_unloads, model_failures, models_used_bytes, models_budget_bytes;
     int64_t generated_tokens, ledger_waiting, ledger_rows, ledger_failures;
     bool ledger_ok, ready;
 };

@@ -24,7 +24,7 @@ static int64_t prompt_tokens(const struct request *request)
 static int64_t worst_answer_tokens(const struct request *request)
 {
     enum { LONGEST_ANSWER = 16384 }; /* No chat model in the price list answers longer unasked. */
-    if (request->api.kind == API_EMBEDDINGS)
+    if (!api_kind_generates(request->api.kind))
         return 0;
     int64_t each = request->api.has_max_tokens ? request->api.max_tokens : LONGEST_ANSWER;
     int64_t n = request->api.kind == API_CHAT ? request->api.n : (int64_t)request->api.n_texts * request->api.best_of;
@@ -41,7 +41,7 @@ static void fill_inputs(struct request *request)
     decide_inputs_fill(inputs, request->snapshot->config, request->api.model, &request->name, request->verdict,
                        request->scored ? &request->score : NULL, request->snapshot->prices, healthy, total_bytes(request) + 64,
                        worst_answer_tokens(request));
-    if (request->local == LOCAL_READY && request->api.kind != API_EMBEDDINGS && request->chat != NULL) {
+    if (request->local == LOCAL_READY && api_kind_generates(request->api.kind) && request->chat != NULL) {
         struct engine_stats stats;
         engine_stats(request->chat->engine, &stats);
         if (stats.n_waiting >= request->snapshot->config->limits.max_waiting)
@@ -138,7 +138,7 @@ static int append_row(struct request *request, struct ledger_port *port, ledger_
 static void describe_refusal(const struct request *request, struct api_error *error)
 {
     const struct decision *decision = &request->decision;
-    const struct model *model = request->api.kind == API_EMBEDDINGS ? request->service->encoder : request->chat != NULL ? request->chat->model : NULL;
+    const struct model *model = !api_kind_generates(request->api.kind) ? request->service->encoder : request->chat != NULL ? request->chat->model : NULL;
     char reasons[256] = "";
     size_t n = 0;
     for (int i = 0; i < decision->n_reasons && n < sizeof reasons; i++)
@@ -178,7 +178,7 @@ static void refuse(struct request *request)
 void request_answer_here(struct request *request)
 {
     str_copy(request->route, sizeof request->route, STR("local"));
-    if (request->api.kind == API_EMBEDDINGS)
+    if (!api_kind_generates(request->api.kind))
         request_embed(request);
     else
         request_answer_local(request);

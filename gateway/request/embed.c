@@ -1,4 +1,4 @@
-/* Local embeddings: tokens, one batched encoder pass, and the JSON of its vectors, all on a worker. */
+/* What encoders answer. Local embeddings: tokens, one batched encoder pass, and the JSON of its vectors, all on a worker; reranking is rerank.c's. */
 #include "request/request.h"
 
 /* Ids of the special tokens around every text of this encoder: what it makes of nothing. */
@@ -64,6 +64,10 @@ static int embed(struct request *request, struct ids *ids, struct error *err)
 static void on_work(uv_work_t *work)
 {
     struct request *request = work->data;
+    if (request->api.kind == API_RERANK) {
+        (void)rerank_compute(request, &request->compute_error);
+        return;
+    }
     struct ids *ids = calloc(request->api.n_texts, sizeof *ids);
     if (ids == NULL) {
         error_set(&request->compute_error, WEIR_E_MEMORY, "input", "does not fit into memory");
@@ -85,7 +89,7 @@ static void on_worked(uv_work_t *work, int status)
         struct api_error error;
         bool theirs = err->status == WEIR_E_INVALID || err->status == WEIR_E_LIMIT;
         if (theirs)
-            api_error_set(&error, 400, NULL, "input", "input: %s", err->text);
+            api_error_set(&error, 400, NULL, request->api.kind == API_RERANK ? "documents" : "input", "%s: %s", request->api.kind == API_RERANK ? "documents" : "input", err->text);
         else
             api_error_set(&error, 500, "local_model_failed", NULL, "The local encoder failed");
         if (!theirs)

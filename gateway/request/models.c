@@ -3,6 +3,17 @@
 
 typedef bool model_fn(void *user, const char *id, const char *owner);
 
+static bool each_adapter(const struct config_serving *serving, const char *model, model_fn *fn, void *user)
+{
+    char name[400];
+    for (int i = 0; i < serving->n_adapters; i++) {
+        snprintf(name, sizeof name, "%s:%s", model, serving->adapters[i].name);
+        if (fn(user, name, "weir"))
+            return true;
+    }
+    return false;
+}
+
 /* Calls fn for each name until it gives true; bare names of several providers come once. */
 static bool each_model(const struct service *service, model_fn *fn, void *user)
 {
@@ -10,16 +21,25 @@ static bool each_model(const struct service *service, model_fn *fn, void *user)
     char name[320];
     if (fn(user, "auto", "weir"))
         return true;
-    const char *local[2] = {service->chat.engine != NULL ? service->chat.name : NULL,
-                            service->encoder != NULL ? model_info_peek(service->encoder)->name : NULL};
+    const char *local[3] = {service->chat.engine != NULL ? service->chat.name : NULL,
+                            service->encoder != NULL ? model_info_peek(service->encoder)->name : NULL,
+                            service->reranker != NULL ? model_info_peek(service->reranker)->name : NULL};
     if ((local[0] != NULL || local[1] != NULL) && fn(user, "local", "weir"))
         return true;
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 3; i++) {
         const char *own = local[i];
         if (own == NULL)
             continue;
         snprintf(name, sizeof name, "local/%s", own);
         if (fn(user, name, "weir") || fn(user, own, "weir"))
+            return true;
+    }
+    if (service->chat.engine != NULL && each_adapter(&config->chat, "local", fn, user))
+        return true;
+    for (int i = 0; i < model_pool_size(service->pool); i++) {
+        const struct config_model *other = model_pool_look(service->pool, i).config;
+        snprintf(name, sizeof name, "local/%s", other->name);
+        if (fn(user, name, "weir") || each_adapter(&other->serving, name, fn, user))
             return true;
     }
     for (int i = 0; i < config->n_aliases; i++)

@@ -82,6 +82,32 @@ static int encode_chat(struct request *request, struct error *err)
     return status;
 }
 
+/* How many of a conversation's first ids stay in a context shift: those that it shares with its instructions alone under another
+ * question, hence the system message and what the template puts around it. */
+static int count_kept(struct request *request)
+{
+    json_t *messages = api_local_messages(&request->api), *head = json_array(), *message;
+    size_t i;
+    json_array_foreach(messages, i, message) {
+        const char *role = json_string_value(json_object_get(message, "role"));
+        if (role == NULL || strcmp(role, "system") != 0)
+            break;
+        json_array_append(head, message);
+    }
+    json_array_append_new(head, json_pack("{s:s, s:s}", "role", "user", "content", "?"));
+    struct ids ids = {0};
+    struct error err;
+    size_t n = 0;
+    if (model_chat_ids(request->chat->model, head, NULL, &ids, &err) == 0)
+        while (n < ids.n && n < request->prompts[0].n && ids.data[n] == request->prompts[0].data[n])
+            n++;
+    ids_release(&ids);
+    json_decref(head);
+    json_decref(messages);
+    int most = model_info_peek(request->chat->model)->n_context / 2;
+    return n < (size_t)most ? (int)n : most;
+}
+
 /* Ids given by the caller must be the vocabulary's. */
 static int copy_ids(struct ids *out, const struct api_text *text, int n_vocab, struct error *err)
 {
@@ -92,6 +118,15 @@ static int copy_ids(struct ids *out, const struct api_text *text, int n_vocab, s
             return error_set(err, WEIR_E_MEMORY, "prompt", "out of memory");
     }
     return 0;
+}
+
+static const struct config_serving *serving_of(const struct request *request)
+{
+    const struct config *config = request->snapshot->config;
+    for (int i = 0; i < config->n_others && request->name.other[0] != '\0'; i++)
+        if (strcmp(config->others[i].name, request->name.other) == 0)
+            return &config->others[i].serving;
+    return &config->chat;
 }
 
 /* The prompts as the local chat model reads them. */
@@ -107,6 +142,8 @@ static void tokenize(struct request *request)
         return;
     }
     request->n_prompts = n;
+    if (!request->api.names_shift)
+        request->api.sampling.context_shift = serving_of(request)->context_shift;
     for (size_t i = 0; i < n; i++) {
         int status;
         if (request->api.kind == API_CHAT)
@@ -122,14 +159,17 @@ static void tokenize(struct request *request)
         if (request->prompts[i].n >= (size_t)info->n_context && !request->api.sampling.context_shift)
             close_local(request, LOCAL_TOO_LONG, "");
     }
+    if (request->api.kind == API_CHAT && request->api.sampling.context_shift)
+        request->api.sampling.n_keep = count_kept(request);
 }
 
 static void prepare_local(struct request *request)
 {
     struct service *service = request->service;
-    bool embeddings = request->api.kind == API_EMBEDDINGS;
+    bool embeddings = !api_kind_generates(request->api.kind);
+    bool reranks = request->api.kind == API_RERANK && service->reranker != NULL;
     request->local = LOCAL_READY;
-    if (embeddings ? service->encoder == NULL : request->chat == NULL) {
+    if (embeddings ? service->encoder == NULL && !reranks : request->chat == NULL) {
         close_local(request, LOCAL_MISSING, "");
     } else if (request->api.local_unsupported[0] != '\0') {
         close_local(request, LOCAL_UNSUPPORTED, request->api.local_unsupported);

@@ -108,7 +108,7 @@ void request_end(struct request *request, const char *result, int64_t status, co
         write_outcome(request, result, status, finish_reason, error_code, total_us);
         bool local = strcmp(request->route, "local") == 0;
         struct metric_request observed = {
-            .endpoint = request->api.kind == API_CHAT ? METRIC_CHAT : request->api.kind == API_COMPLETIONS ? METRIC_COMPLETIONS : METRIC_EMBEDDINGS,
+            .endpoint = request->api.kind == API_CHAT ? METRIC_CHAT : request->api.kind == API_COMPLETIONS ? METRIC_COMPLETIONS : request->api.kind == API_RERANK ? METRIC_RERANK : METRIC_EMBEDDINGS,
             .route = local ? METRIC_LOCAL : strcmp(request->route, "refuse") == 0 ? METRIC_REFUSED : METRIC_REMOTE,
             .status = status == LEDGER_NULL ? 0 : (int)status,
             .prompt_tokens = request->usage.prompt_tokens,
@@ -241,16 +241,21 @@ static int admit(struct request *request)
     struct api_error *error = &request->error;
     int64_t retry_us = 0;
     request_enter(request, REQUEST_ADMIT);
-    const struct model *model = request->api.kind == API_EMBEDDINGS ? service->encoder : service->chat.model;
+    bool generates = api_kind_generates(request->api.kind), reranks = request->api.kind == API_RERANK;
+    const struct model *model = generates ? service->chat.model : reranks && service->reranker != NULL ? service->reranker : service->encoder;
     const char *own_name = model != NULL ? model_info_peek(model)->name : NULL; /* What the file calls itself is taken too. */
     const char *local_name = model != NULL && model == service->chat.model ? service->chat.name : own_name;
     struct error err = {0};
     int status = name_resolve(request->snapshot->config, local_name, request->api.model, &request->name, &err);
     if (status == WEIR_E_NOT_FOUND && own_name != local_name)
         status = name_resolve(request->snapshot->config, own_name, request->api.model, &request->name, &err);
-    if (status == 0 && request->name.other[0] != '\0') {
-        request->other = request->api.kind == API_CHAT || request->api.kind == API_COMPLETIONS ? model_pool_find(service->pool, str_of(request->name.other)) : -1;
-        if (request->other < 0)
+    if (status == 0 && reranks && request->name.kind != NAME_LOCAL && request->name.kind != NAME_AUTO)
+        status = error_set(&err, WEIR_E_NOT_FOUND, "model", "only local models rerank");
+    if (reranks)
+        request->name.n_targets = 0;
+    if (status == 0 && (request->name.other[0] != '\0' || request->name.adapter != NULL)) {
+        request->other = generates && request->name.other[0] != '\0' ? model_pool_find(service->pool, str_of(request->name.other)) : -1;
+        if (!generates || (request->name.other[0] != '\0' && request->other < 0))
             status = error_set(&err, WEIR_E_NOT_FOUND, "model", "it is not served here, or does not do this");
     }
     if (status == WEIR_E_NOT_FOUND)

@@ -145,7 +145,9 @@ void local_pump(struct request *request);
 void local_cancel(struct request *request);
 void request_answer_remote(struct request *request);
 void remote_cancel(struct request *request);
-void request_embed(struct request *request);
+void request_embed(struct request *request); /* Embeddings and reranking. */
+/* rerank.c: on a worker. */
+int rerank_compute(struct request *request, struct error *err);
 
 /* echo.c: log-probabilities of the prompts of a completion that echoes them, on a worker; then local_begin. */
 void request_echo(struct request *request);

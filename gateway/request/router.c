@@ -77,6 +77,7 @@ static void get_metrics(struct service *service, struct reply *reply)
     if (service->chat.engine != NULL)
         engine_stats(service->chat.engine, &engine);
     ledger_stats(service->ledger, &ledger);
+    struct model_pool_stats models = model_pool_stats(service->pool);
     struct metric_gauges gauges = {
         .connections = door_connections(service->door),
         .requests = service->n_requests,
@@ -85,6 +86,15 @@ static void get_metrics(struct service *service, struct reply *reply)
         .kv_used_bytes = engine.kv_used_bytes,
         .kv_budget_bytes = engine.kv_budget_bytes,
         .generated_tokens = engine.n_generated_tokens,
+        .guessed_tokens = engine.n_drafted_tokens,
+        .accepted_tokens = engine.n_accepted_tokens,
+        .context_shifts = engine.n_context_shifts,
+        .models_loaded = models.n_loaded,
+        .model_loads = models.n_loads,
+        .model_unloads = models.n_unloads,
+        .model_failures = models.n_failures,
+        .models_used_bytes = models.used_bytes,
+        .models_budget_bytes = models.budget_bytes,
         .ledger_waiting = ledger.waiting,
         .ledger_rows = ledger.n_rows,
         .ledger_failures = ledger.n_failures,
@@ -113,6 +123,11 @@ static void post_embeddings(struct service *service, struct reply *reply, const 
     request_open(service, reply, API_EMBEDDINGS, path, false);
 }
 
+static void post_rerank(struct service *service, struct reply *reply, const char *path)
+{
+    request_open(service, reply, API_RERANK, path, false);
+}
+
 static void post_route(struct service *service, struct reply *reply, const char *path)
 {
     request_open(service, reply, API_CHAT, path, true);
@@ -122,7 +137,7 @@ static void get_root(struct service *service, struct reply *reply)
 {
     reply_send(reply, 200, "text/plain; charset=utf-8",
                STR("Weir " WEIR_VERSION ": an OpenAI-compatible gateway. Set base_url to this address with /v1 behind it.\n"
-                   "POST /v1/chat/completions, /v1/completions, /v1/embeddings, /v1/route; GET /v1/models, /healthz, /readyz, /metrics\n"));
+                   "POST /v1/chat/completions, /v1/completions, /v1/embeddings, /v1/rerank, /v1/route; GET /v1/models, /healthz, /readyz, /metrics\n"));
 }
 
 static const struct endpoint endpoints[] = {
@@ -134,6 +149,7 @@ static const struct endpoint endpoints[] = {
     {"/v1/chat/completions", "POST, OPTIONS", NULL, post_chat},
     {"/v1/completions", "POST, OPTIONS", NULL, post_completions},
     {"/v1/embeddings", "POST, OPTIONS", NULL, post_embeddings},
+    {"/v1/rerank", "POST, OPTIONS", NULL, post_rerank},
     {"/v1/route", "POST, OPTIONS", NULL, post_route},
 };
 static const struct endpoint one_model = {"/v1/models/", "GET, HEAD, OPTIONS", models_show, NULL};

@@ -24,7 +24,7 @@ void scoring_close(struct service *service)
 bool scoring_wanted(const struct request *request)
 {
     return request->service->scorer != NULL && request->name.kind == NAME_AUTO && request->name.n_targets > 0 &&
-           request->api.kind != API_EMBEDDINGS;
+           api_kind_generates(request->api.kind);
 }
 
 void scoring_run(struct request *request)

@@ -6,7 +6,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes)
 {
-    static const enum api_kind kinds[] = {API_CHAT, API_COMPLETIONS, API_EMBEDDINGS};
+    static const enum api_kind kinds[] = {API_CHAT, API_COMPLETIONS, API_EMBEDDINGS, API_RERANK};
     for (int i = 0; i < 3; i++) {
         struct api_request request;
         struct api_error error = {0};
