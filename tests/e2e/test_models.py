@@ -11,7 +11,7 @@ import safetensors_file
 from gateway_case import Stream, ask, cache_folder, chat_model, connect, gateway, require_models, wait_for
 from weir_process import BINARY
 
-KV = 16 << 20
+KV, LARGE_KV = 16 << 20, 128 << 20
 
 
 def others(folder, names, **more):
@@ -21,7 +21,7 @@ def others(folder, names, **more):
     for name in names:
         path = folder / f"{name}.gguf"
         os.symlink(chat_model(), path)
-        out[name] = {"path": str(path), "kv_budget": KV, **more}
+        out[name] = {"path": str(path), **{"kv_budget": KV, **more}}
     return out
 
 
@@ -92,20 +92,20 @@ def test_a_broken_or_too_large_model_is_a_503_that_names_no_file_and_is_recorded
 
 
 def test_who_waits_for_a_model_can_leave_and_is_served_when_the_room_is_left(tmp_path):
-    one = chat_model().stat().st_size + KV
-    models = {"others": others(tmp_path, ["one", "two"]), "memory_budget": one + 1000}
+    one = chat_model().stat().st_size + LARGE_KV
+    models = {"others": others(tmp_path, ["one", "two"], kv_budget=LARGE_KV), "memory_budget": one + 1000}
     with gateway(tmp_path, settings={"models": models}) as weir:
         running = Stream(weir, talk("local/one", "Count to a thousand.", max_tokens=4000))
         running.next_text()
         waiting = connect(weir)
         waiting.request("POST", "/v1/chat/completions", json.dumps(talk("local/two")), {"content-type": "application/json"})
-        wait_for(lambda: metric(weir, "weir_requests_in_flight") == 2)
+        wait_for(lambda: metric(weir, "weir_requests_in_flight") == 2, "2 requests in flight")
         waiting.close()
-        wait_for(lambda: metric(weir, "weir_requests_in_flight") == 1)
+        wait_for(lambda: metric(weir, "weir_requests_in_flight") == 1, "1 requests in flight")
         assert metric(weir, "weir_model_unloads_total") == 0, "a model in use stays"
         patient = connect(weir)
         patient.request("POST", "/v1/chat/completions", json.dumps(talk("local/two")), {"content-type": "application/json"})
-        wait_for(lambda: metric(weir, "weir_requests_in_flight") == 2)
+        wait_for(lambda: metric(weir, "weir_requests_in_flight") == 2, "2 requests in flight")
         running.connection.close()
         running.response.close()
         answer = patient.getresponse()
@@ -114,14 +114,14 @@ def test_who_waits_for_a_model_can_leave_and_is_served_when_the_room_is_left(tmp
 
 
 def test_draining_with_one_that_waits_ends_cleanly(tmp_path):
-    one = chat_model().stat().st_size + KV
-    models = {"others": others(tmp_path, ["one", "two"]), "memory_budget": one + 1000}
+    one = chat_model().stat().st_size + LARGE_KV
+    models = {"others": others(tmp_path, ["one", "two"], kv_budget=LARGE_KV), "memory_budget": one + 1000}
     with gateway(tmp_path, settings={"models": models, "limits": {"drain_timeout": "100ms"}}) as weir:
         running = Stream(weir, talk("local/one", "Count to a thousand.", max_tokens=4000))
         running.next_text()
         waiting = connect(weir)
         waiting.request("POST", "/v1/chat/completions", json.dumps(talk("local/two")), {"content-type": "application/json"})
-        wait_for(lambda: metric(weir, "weir_requests_in_flight") == 2)
+        wait_for(lambda: metric(weir, "weir_requests_in_flight") == 2, "2 requests in flight")
         assert weir.stop() == 0
 
 
