@@ -14,8 +14,8 @@ SIMD_INLINE vf load_as(const void *at, size_t index, bool half)
     return half ? vf_load_f16((const uint16_t *)at + index) : vf_load((const float *)at + index);
 }
 
-/* scores[query][position] = q · keys; n and half are constants where it is called. */
-SIMD_INLINE void score_page(const void *keys, bool half, int dim, const float *const *q, int n, float (*scores)[KV_PAGE])
+/* scores[query][position] = q · keys; n and half are constants where it is called. ahead: what is read next, as long as keys. */
+SIMD_INLINE void score_page(const void *keys, const uint8_t *ahead, bool half, int dim, const float *const *q, int n, float (*scores)[KV_PAGE])
 {
     for (int from = 0; from < PAGE_VECTORS; from += 2) {
         vf sums[GROUP][2];
@@ -24,6 +24,8 @@ SIMD_INLINE void score_page(const void *keys, bool half, int dim, const float *c
             sums[i][0] = sums[i][1] = vf_set(0);
         for (int d = 0; d < dim; d++) {
             size_t at = (size_t)d * KV_PAGE + (size_t)from * VF;
+            if (half && from == 0)
+                __builtin_prefetch(ahead + (size_t)d * KV_PAGE * sizeof(uint16_t));
             vf k0 = load_as(keys, at, half), k1 = load_as(keys, at + VF, half);
 #pragma GCC unroll 4
             for (int i = 0; i < n; i++) {
@@ -40,8 +42,8 @@ SIMD_INLINE void score_page(const void *keys, bool half, int dim, const float *c
     }
 }
 
-/* values[query] = values[query] · shrink + Σ p · value; STEP vectors of dimensions at a time. */
-SIMD_INLINE void add_values(const void *page, bool half, int dim, int end, float (*p)[KV_PAGE], const float *shrink, int n, float *const *values)
+/* values[query] = values[query] · shrink + Σ p · value; STEP vectors of dimensions at a time. ahead: as with keys. */
+SIMD_INLINE void add_values(const void *page, const uint8_t *ahead, bool half, int dim, int end, float (*p)[KV_PAGE], const float *shrink, int n, float *const *values)
 {
     int from = 0;
     for (; from + STEP * VF <= dim; from += STEP * VF) {
@@ -53,6 +55,8 @@ SIMD_INLINE void add_values(const void *page, bool half, int dim, int end, float
                 sums[i][s] = vf_mul(vf_load(values[i] + from + s * VF), vf_set(shrink[i]));
         for (int at = 0; at < end; at++) {
             vf v[STEP];
+            if (half)
+                __builtin_prefetch(ahead + ((size_t)at * (size_t)dim + (size_t)from) * sizeof(uint16_t));
 #pragma GCC unroll 4
             for (int s = 0; s < STEP; s++)
                 v[s] = load_as(page, (size_t)at * (size_t)dim + (size_t)(from + s * VF), half);
@@ -135,15 +139,15 @@ SIMD_INLINE void soften(float (*scores)[KV_PAGE], const float *largest, int n, f
     }
 }
 
-/* One page for up to four queries of the tile, `at` the first. */
-SIMD_INLINE void group_page(const struct attention_tile *tile, int at, int n, int page, const void *keys, const void *values, bool half,
+/* One page for up to four queries of the tile, `at` the first. next: the page that will be read after it. */
+SIMD_INLINE void group_page(const struct attention_tile *tile, int at, int n, int page, int next, const void *keys, const void *values, bool half,
                             struct attention_state *state, float (*sums)[VF])
 {
     const struct kv_shape *shape = &tile->kv->store->shape;
     _Alignas(64) float scores[GROUP][KV_PAGE], shrink[VF], largest[GROUP];
     float *values_of[GROUP];
     int last = 0;
-    score_page(keys, half, shape->head_dim_k, tile->q + at, n, scores);
+    score_page(keys, kv_keys(tile->kv, next, tile->layer, tile->kv_head), half, shape->head_dim_k, tile->q + at, n, scores);
 #pragma GCC unroll 4
     for (int i = 0; i < n; i++) {
         int from = tile->first[at + i] - page * KV_PAGE, end = tile->last[at + i] + 1 - page * KV_PAGE;
@@ -154,7 +158,7 @@ SIMD_INLINE void group_page(const struct attention_tile *tile, int at, int n, in
         last = end > last ? end : last;
     }
     soften(scores, largest, n, state->max + at, sums + at, shrink);
-    add_values(values, half, shape->head_dim_v, last, scores, shrink, n, values_of);
+    add_values(values, kv_values(tile->kv, next, tile->layer, tile->kv_head), half, shape->head_dim_v, last, scores, shrink, n, values_of);
 }
 
 static void widen_page(const struct kv_shape *shape, const uint8_t *keys, const uint8_t *values, float *out)
@@ -178,7 +182,7 @@ static void widen_page(const struct kv_shape *shape, const uint8_t *keys, const 
                 (float)((const int8_t *)values)[at * shape->head_dim_v + d] * scales[at * n_spans + d / KV_SCALE_SPAN];
 }
 
-#define ONE_GROUP(n, half) group_page(tile, at, n, page, page_keys, page_values, half, state, sums)
+#define ONE_GROUP(n, half) group_page(tile, at, n, page, next, page_keys, page_values, half, state, sums)
 
 void SIMD_NAME(attention_span)(const struct attention_tile *tile, int span, struct attention_state *state, float *page_floats)
 {
@@ -198,6 +202,7 @@ void SIMD_NAME(attention_span)(const struct attention_tile *tile, int span, stru
         const uint8_t *keys = kv_keys(tile->kv, page, tile->layer, tile->kv_head), *values = kv_values(tile->kv, page, tile->layer, tile->kv_head);
         const void *page_keys = keys, *page_values = values;
         bool half = shape->type == KV_F16;
+        int next = page + 1 < tile->kv->n_pages ? page + 1 : page; /* Each lies elsewhere: the CPU can't guess where. */
         if (shape->type == KV_Q8_0 || (half && tile->n_queries > GROUP)) {
             widen_page(shape, keys, values, page_floats);
             page_keys = page_floats;
