@@ -4,6 +4,7 @@
 #include "kernels/half.h"
 #include "kernels/kv_page.h"
 #include "kernels/rows.h"
+#include "kernels/slab.h"
 
 #include <assert.h>
 #include <math.h>
@@ -74,7 +75,7 @@ void kv_store_free(struct kv_store *store)
         return;
     for (struct kv_page *page = store->free; page != NULL;) {
         struct kv_page *next = page->next_free;
-        free(page);
+        slab_drop(page->slab);
         page = next;
     }
     free(store);
@@ -95,12 +96,15 @@ static struct kv_page *page_take(struct kv_store *store)
     if (store->page_bytes > store->budget_bytes || store->used_bytes > store->budget_bytes - store->page_bytes)
         return NULL;
     struct kv_page *page = store->free;
-    if (page != NULL)
+    if (page != NULL) {
         store->free = page->next_free;
-    else if ((page = aligned_alloc(64, store->page_bytes)) == NULL)
-        return NULL;
-    else
+    } else {
+        struct slab *slab;
+        if ((page = slab_take(store->page_bytes, &slab)) == NULL)
+            return NULL;
         memset(page, 0, store->page_bytes); /* Positions past the length are multiplied by zero: they must be finite. */
+        page->slab = slab;
+    }
     page->n_refs = 1;
     page->next_free = NULL;
     store->used_bytes += store->page_bytes;

@@ -13,6 +13,7 @@ enum { KV_SCALE_SPAN = 32 };
 
 struct kv_page {
     struct kv_page *next_free;
+    struct slab *slab; /* The memory it is cut from. */
     int n_refs;
     _Alignas(64) uint8_t data[];
 };

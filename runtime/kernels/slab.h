@@ -1,4 +1,4 @@
-/* Memory for weights: matrices made one after the other lie one after the other, in huge pages. */
+/* Memory for weights and pages of the KV cache: pieces taken one after the other lie one after the other, in huge pages. */
 #ifndef WEIR_KERNELS_SLAB_H
 #define WEIR_KERNELS_SLAB_H
 
