@@ -178,6 +178,29 @@ int model_hidden(struct model *model, const struct encoder_input *input, float *
 /* Logits of the classification head: n_labels floats, or n × n_labels when labels_per_token. */
 int model_classify(struct model *model, const struct encoder_input *input, float *out, struct error *err) WEIR_CHECKED;
 
+/* ------------------------------------------------------------------ grammars: what an answer may look like */
+
+/* A language of texts that an answer is held to, token by token: no token is chosen that no text of the language goes on with,
+ * and none ends an answer that is not whole. A model that stops at max_tokens leaves a beginning of such a text. Immutable,
+ * counted; any number of sessions and threads may use one. */
+struct grammar;
+
+/* JSON texts (RFC 8259) that a JSON Schema (2020-12) accepts; NULL: any object. A grammar may hold fewer texts than the schema:
+ * properties come in the schema's order, those not named in it only where additionalProperties is true or a schema, blanks between
+ * tokens are one blank or a line's beginning, numbers have at most 15 digits. Never more: a keyword that a grammar can't
+ * express (not, if, uniqueItems, multipleOf, …) is WEIR_E_UNSUPPORTED with its path in err's where, a malformed schema
+ * WEIR_E_INVALID. Formats known: date, time, date-time, uuid, ipv4, email; others are notes, as the specification has them. */
+int grammar_of_schema(struct grammar **out, const json_t *schema, struct error *err) WEIR_CHECKED;
+/* GBNF, as llama.cpp's users write it: rules `name ::= …` of "text", [a-z], ., names, ( ), |, and * + ? {m,n} behind them; `root`
+ * is where a text begins. WEIR_E_INVALID names the line. */
+int grammar_of_gbnf(struct grammar **out, str source, struct error *err) WEIR_CHECKED;
+/* A regular expression (ECMA-262's without look-around and back references) that the whole answer matches. */
+int grammar_of_regex(struct grammar **out, str pattern, struct error *err) WEIR_CHECKED;
+/* One of the texts. */
+int grammar_of_choice(struct grammar **out, const str *texts, size_t n, struct error *err) WEIR_CHECKED;
+struct grammar *grammar_share(struct grammar *grammar); /* Thread-safe. */
+void grammar_free(struct grammar *grammar);             /* Gives back one share. NULL is fine. Thread-safe. */
+
 /* ------------------------------------------------------------------ engine: many sessions on one model */
 
 enum { SAMPLING_MAX_STOPS = 16, SAMPLING_MAX_TOP_LOGPROBS = 20, SAMPLING_MAX_BIAS = 300 };
@@ -207,6 +230,7 @@ struct sampling {
     const str *stops;         /* Copied. The text ends before the first of them. */
     size_t n_stops;
     const char *adapter;      /* One of model_adapter_open's names, NULL: none. */
+    struct grammar *grammar;  /* What the answer is held to, NULL: nothing. Shared, not taken. Needs a tokenizer. */
     bool context_shift;       /* At the end of the context the older half of what follows the first n_keep positions is dropped and
                                  the rest computed anew at its new positions, as if the talk had begun so; also of a prompt that
                                  is too long. Otherwise the answer ends there (FINISH_LENGTH), and such a prompt is refused. */

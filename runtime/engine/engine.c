@@ -187,6 +187,7 @@ int engine_start(struct engine **out, struct model *model, const struct engine_o
         engine->options.step_prompt_tokens = DECODER_MAX_ROWS / 2;
     engine->submitted_end = &engine->submitted;
     pthread_mutex_init(&engine->lock, NULL);
+    pthread_mutex_init(&engine->list_lock, NULL);
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -209,6 +210,7 @@ int engine_start(struct engine **out, struct model *model, const struct engine_o
         step_free(engine->step);
         pthread_cond_destroy(&engine->wake);
         pthread_mutex_destroy(&engine->lock);
+        pthread_mutex_destroy(&engine->list_lock);
         free(engine);
         return status;
     }
@@ -231,7 +233,22 @@ void engine_stop(struct engine *engine)
     step_free(engine->step);
     pthread_cond_destroy(&engine->wake);
     pthread_mutex_destroy(&engine->lock);
+    pthread_mutex_destroy(&engine->list_lock);
+    token_list_free(engine->token_list);
     free(engine);
+}
+
+/* Holds a session's answer to a grammar. The submitting thread. */
+static int constrain(struct engine *engine, struct session *session, struct grammar *grammar, struct error *err)
+{
+    if (engine->tokenizer == NULL)
+        return error_set(err, WEIR_E_INVALID, "grammar", "the model has no tokenizer");
+    pthread_mutex_lock(&engine->list_lock);
+    int status = engine->token_list != NULL ? 0 : token_list_new(&engine->token_list, engine->tokenizer, engine->n_vocab);
+    pthread_mutex_unlock(&engine->list_lock);
+    if (status < 0)
+        return error_set(err, WEIR_E_MEMORY, "grammar", "out of memory");
+    return sampler_constrain(&session->sampler, grammar, engine->token_list, engine->tokenizer, err);
 }
 
 int engine_submit(struct engine *engine, const int32_t *prompt, size_t n_prompt, const struct sampling *sampling,
@@ -254,6 +271,13 @@ int engine_submit(struct engine *engine, const int32_t *prompt, size_t n_prompt,
     int status = session_new(&session, engine, engine->tokenizer, engine->n_vocab, prompt, n_prompt, sampling, err);
     if (status < 0)
         return status;
+    if (sampling->grammar != NULL) {
+        status = constrain(engine, session, sampling->grammar, err);
+        if (status < 0) {
+            session_destroy(session);
+            return status;
+        }
+    }
     session->kind.lora = session->lora = lora;
     if (session->shifts)
         context_shift(session, engine->n_context, engine->rope_border);

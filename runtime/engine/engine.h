@@ -19,6 +19,8 @@ struct engine {
     struct kv_store *store;
     struct draft *draft;       /* NULL: none. */
     pthread_t thread;
+    pthread_mutex_t list_lock;     /* Of what follows; never held with lock. */
+    struct token_list *token_list; /* Made for the first session with a grammar. */
 
     /* Under lock. */
     pthread_mutex_t lock;

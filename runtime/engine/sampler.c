@@ -78,8 +78,23 @@ int sampler_init(struct sampler *sampler, const struct sampling *settings, int n
     return 0;
 }
 
+int sampler_constrain(struct sampler *sampler, struct grammar *grammar, const struct token_list *list, const struct tokenizer *tokenizer,
+                      struct error *err)
+{
+    int status = constraint_init(&sampler->constraint, grammar, list, err);
+    sampler->is_constrained = status == 0;
+    sampler->tokenizer = tokenizer;
+    return status;
+}
+
+bool sampler_must_end(const struct sampler *sampler)
+{
+    return sampler->is_constrained && constraint_must_end(&sampler->constraint);
+}
+
 void sampler_release(struct sampler *sampler)
 {
+    constraint_release(&sampler->constraint);
     free(sampler->logits);
     free(sampler->recent);
     free(sampler->counts);
@@ -119,6 +134,8 @@ int sampler_accept(struct sampler *sampler, int32_t id, bool generated)
     sampler->recent[sampler->n_seen++ % SAMPLER_WINDOW] = id;
     if (!generated)
         return 0;
+    if (sampler->is_constrained)
+        constraint_accept(&sampler->constraint, id);
     if (sampler->n_counts * 2 >= sampler->counts_capacity && counts_grow(sampler) < 0)
         return WEIR_E_MEMORY;
     struct token_count *slot = count_slot(sampler->counts, sampler->counts_capacity, id);
@@ -251,8 +268,17 @@ static int32_t draw(struct sampler *sampler)
     const struct sampling *s = &sampler->settings;
     struct candidate *c = sampler->candidates;
     int n = sampler->n_vocab;
-    for (int32_t i = 0; i < n; i++)
-        c[i] = (struct candidate){sampler->logits[i] / s->temperature, i};
+    if (sampler->is_constrained) { /* What is forbidden is no candidate. */
+        n = 0;
+        for (int32_t i = 0; i < sampler->n_vocab; i++)
+            if (sampler->logits[i] > -INFINITY)
+                c[n++] = (struct candidate){sampler->logits[i] / s->temperature, i};
+    } else {
+        for (int32_t i = 0; i < n; i++)
+            c[i] = (struct candidate){sampler->logits[i] / s->temperature, i};
+    }
+    if (n == 0)
+        return -1;
     if (s->top_k > 0 && s->top_k < n) {
         select_first(c, n, s->top_k);
         n = s->top_k;
@@ -280,20 +306,44 @@ static int32_t draw(struct sampler *sampler)
     return c[n - 1].id;
 }
 
+/* Does the grammar let the token through, an end token where the answer is whole? */
+static bool is_allowed(struct sampler *sampler, int32_t id)
+{
+    return constraint_allows(&sampler->constraint, id) ||
+           (constraint_may_end(&sampler->constraint) && tokenizer_is_end(sampler->tokenizer, id));
+}
+
+/* Puts what the grammar forbids out of reach. False: that is everything. */
+static bool forbid(struct sampler *sampler)
+{
+    bool any = false, may_end = constraint_may_end(&sampler->constraint);
+    const uint32_t *mask = constraint_mask(&sampler->constraint);
+    for (int32_t i = 0; i < sampler->n_vocab && mask != NULL; i++) {
+        bool allowed = (mask[i / 32] >> i % 32 & 1) != 0 || (may_end && tokenizer_is_end(sampler->tokenizer, i));
+        any |= allowed;
+        if (!allowed)
+            sampler->logits[i] = -INFINITY;
+    }
+    return any;
+}
+
 int32_t sampler_pick(struct sampler *sampler, const float *logits, struct token_logprob *chosen, struct token_logprob *top)
 {
     const struct sampling *s = &sampler->settings;
-    int32_t id;
+    int32_t id = -1;
     bool plain = s->temperature <= 0 && s->n_bias == 0 && (s->repetition_penalty == 0 || s->repetition_penalty == 1) &&
                  s->presence_penalty == 0 && s->frequency_penalty == 0;
     if (plain) {
         id = largest(logits, sampler->n_vocab);
-    } else {
+    }
+    if (!plain || (sampler->is_constrained && !is_allowed(sampler, id))) {
         memcpy(sampler->logits, logits, (size_t)sampler->n_vocab * sizeof *logits);
+        if (sampler->is_constrained && !forbid(sampler))
+            return -1;
         apply_bias_and_penalties(sampler, sampler->logits);
         id = s->temperature > 0 ? draw(sampler) : largest(sampler->logits, sampler->n_vocab);
     }
-    if (s->logprobs)
+    if (s->logprobs && id >= 0)
         report_logprobs(logits, sampler->n_vocab, id, chosen, top, s->n_top_logprobs);
     return id;
 }

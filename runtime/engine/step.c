@@ -219,7 +219,7 @@ static void pick_some(void *arg, int chunk, int thread)
         int i = session->n_picks++;
         struct pick *pick = &session->picks[i];
         pick->id = sampler_pick(&session->sampler, row, &pick->logprob, pick->top);
-        session->pick_status = sampler_accept(&session->sampler, pick->id, true);
+        session->pick_status = pick->id < 0 ? WEIR_E_INVALID : sampler_accept(&session->sampler, pick->id, true);
         goes_on = session->pick_status == 0 && i < guesses->n && pick->id == guesses->ids[i] && !ends_answer(engine, session, pick->id);
     }
 }
@@ -251,7 +251,7 @@ static void take_token(struct engine *engine, struct session *session, const str
         status = append_id(session, pick->id);
     if (status == 0)
         status = answer_push(&session->answer, pick->id, &pick->logprob, pick->top, &stopped);
-    if (status == 0 && stopped) {
+    if (status == 0 && (stopped || sampler_must_end(&session->sampler))) {
         engine_end_session(engine, session, FINISH_STOP, NULL);
         return;
     }
@@ -273,7 +273,10 @@ static void take_token(struct engine *engine, struct session *session, const str
     }
     if (status < 0) {
         struct error err;
-        error_set(&err, status, "session", "out of memory");
+        if (status == WEIR_E_INVALID)
+            error_set(&err, status, "grammar", "the model has no token that goes on with the answer");
+        else
+            error_set(&err, status, "session", "out of memory");
         engine_end_session(engine, session, FINISH_ERROR, &err);
     }
 }

@@ -82,6 +82,27 @@ int detokenizer_push(struct detokenizer *detokenizer, int32_t id, struct buffer 
     return status;
 }
 
+bool tokenizer_is_text(const struct tokenizer *tokenizer, int32_t id)
+{
+    if (!vocabulary_has(&tokenizer->vocabulary, id) || tokenizer_is_special(tokenizer, id))
+        return false;
+    enum token_kind kind = tokenizer->vocabulary.kinds[id];
+    return kind == TOKEN_NORMAL || kind == TOKEN_USER_DEFINED || kind == TOKEN_BYTE;
+}
+
+int tokenizer_token_bytes(const struct tokenizer *tokenizer, int32_t id, bool first, struct buffer *out)
+{
+    struct buffer text, spare;
+    buffer_init(&text, LONGEST_TOKEN_TEXT);
+    buffer_init(&spare, LONGEST_TOKEN_TEXT);
+    int status = token_bytes(tokenizer, id, first, &text, &spare);
+    if (status == 0)
+        status = buffer_append_str(out, buffer_str(&text));
+    buffer_release(&text);
+    buffer_release(&spare);
+    return status;
+}
+
 int tokenizer_decode(const struct tokenizer *tokenizer, const int32_t *ids, size_t n, bool keep_special, struct buffer *out)
 {
     struct detokenizer detokenizer;

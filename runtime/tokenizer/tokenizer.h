@@ -11,4 +11,9 @@
 int tokenizer_open(struct tokenizer **out, const struct model_file *file, struct error *err) WEIR_CHECKED;
 void tokenizer_close(struct tokenizer *tokenizer);
 
+/* Is the id a piece of text, not a special token or a hole? */
+bool tokenizer_is_text(const struct tokenizer *tokenizer, int32_t id);
+/* Appends the bytes, not always whole characters, that an id adds to an answer; first: it begins it. */
+int tokenizer_token_bytes(const struct tokenizer *tokenizer, int32_t id, bool first, struct buffer *out) WEIR_CHECKED;
+
 #endif
