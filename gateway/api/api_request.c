@@ -85,4 +85,6 @@ void api_request_release(struct api_request *request)
 {
     json_decref(request->body);
     request->body = NULL;
+    grammar_free(request->grammar);
+    request->grammar = NULL;
 }

@@ -48,7 +48,9 @@ struct api_request {
     bool return_documents;
     bool base64;              /* Embeddings. */
     int64_t dimensions;       /* Embeddings: asked for; 0: not. */
+    struct grammar *grammar;  /* What the answer must look like, NULL: nothing. sampling.grammar is the same. */
     char local_unsupported[160]; /* The first field that the local model cannot honour; empty: none. */
+    char local_why[200];         /* Why not, when there is more to say. */
 };
 
 /* Does an endpoint's answer come out of a generating model? */
@@ -67,7 +69,7 @@ int chat_fields_parse(struct api_request *request, struct arena *arena, struct a
 int completion_fields_parse(struct api_request *request, struct arena *arena, struct api_error *error) WEIR_CHECKED;
 int rerank_fields_parse(struct api_request *request, struct arena *arena, struct api_error *error) WEIR_CHECKED;
 int embedding_fields_parse(struct api_request *request, struct arena *arena, struct api_error *error) WEIR_CHECKED;
-/* Fields that chat and completions share: sampling, stops, bias, n, stream. */
+/* Fields that chat and completions share: sampling, stops, bias, n, stream, the answer's shape. */
 int sampling_fields_parse(struct api_request *request, struct arena *arena, struct api_error *error) WEIR_CHECKED;
 /* Fails on, or marks as remote-only, every member of the body that `known` (ended by NULL) does not name. */
 void unknown_fields_mark(struct api_request *request, const char *const *known);

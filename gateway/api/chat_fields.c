@@ -6,8 +6,10 @@ static const char *const known[] = {
     "n", "stop", "max_tokens", "max_completion_tokens", "stream", "stream_options", "logit_bias", "logprobs", "top_logprobs", "seed", "context_shift",
     /* They label a request and change nothing of its answer. */
     "user", "metadata", "safety_identifier", "prompt_cache_key", "prompt_cache_retention",
+    /* What the answer looks like. */
+    "response_format", "structured_outputs", "json_schema", "grammar",
     /* Looked at below: some of their values ask for nothing. */
-    "response_format", "tools", "tool_choice", "parallel_tool_calls", "functions", "function_call", "store", "service_tier",
+    "tools", "tool_choice", "parallel_tool_calls", "functions", "function_call", "store", "service_tier",
     "modalities", NULL};
 
 static bool role_is_known(str role)
@@ -164,22 +166,9 @@ static int parse_passed_through(struct api_request *request, struct api_error *e
 {
     struct error err = {0};
     json_t *value;
-    str word = {NULL, 0};
-    int status = json_member_object(request->body, "response_format", &value, &err);
-    if (status < 0)
-        return api_error_from_field(error, NULL, &err);
-    if (status > 0) {
-        status = json_member_str(value, "type", &word, &err);
-        if (status < 0)
-            return api_error_from_field(error, "response_format.", &err);
-        if (!str_equal(word, STR("text")) && !str_equal(word, STR("json_object")) && !str_equal(word, STR("json_schema")))
-            return api_error_set(error, 400, NULL, "response_format.type", "response_format.type: must be text, json_object or json_schema");
-        if (!str_equal(word, STR("text")))
-            api_request_mark_remote_only(request, "response_format");
-    }
     static const char *const lists[] = {"tools", "functions"};
     for (int i = 0; i < 2; i++) {
-        status = json_member_array(request->body, lists[i], &value, &err);
+        int status = json_member_array(request->body, lists[i], &value, &err);
         if (status < 0)
             return api_error_from_field(error, NULL, &err);
         const json_t *choice = json_object_get(request->body, i == 0 ? "tool_choice" : "function_call");

@@ -3,7 +3,8 @@
 
 static const char *const known[] = {
     "model", "prompt", "temperature", "top_p", "top_k", "min_p", "repetition_penalty", "presence_penalty", "frequency_penalty", "n",
-    "best_of", "echo", "stop", "max_tokens", "stream", "stream_options", "logit_bias", "logprobs", "seed", "context_shift", "user", NULL};
+    "best_of", "echo", "stop", "max_tokens", "stream", "stream_options", "logit_bias", "logprobs", "seed", "context_shift", "user",
+    "response_format", "structured_outputs", "json_schema", "grammar", NULL};
 
 static int parse_prompts(struct api_request *request, struct arena *arena, struct api_error *error)
 {

@@ -1,5 +1,8 @@
 /* Sampling fields of chat and completions, with the ranges of OpenAI's published API. */
+#include "api/answer_shape.h"
 #include "api/api_request.h"
+
+#include <stdio.h>
 
 /* A number within a range; absent leaves *out. */
 static int number(const json_t *body, const char *name, double least, double most, float *out, struct api_error *error)
@@ -112,6 +115,22 @@ static int parse_stream(struct api_request *request, struct api_error *error)
     return 0;
 }
 
+/* What the answer must look like. A schema that the local model can't be held to leaves the request to a remote one. */
+static int parse_shape(struct api_request *request, struct api_error *error)
+{
+    struct error err = {0};
+    const char *field;
+    int status = answer_shape_parse(request->body, &request->grammar, &field, &err);
+    request->sampling.grammar = request->grammar;
+    if (status == WEIR_E_UNSUPPORTED || status == WEIR_E_LIMIT) {
+        if (request->local_unsupported[0] == '\0')
+            snprintf(request->local_why, sizeof request->local_why, "%s: %s", err.where, err.text);
+        api_request_mark_remote_only(request, field);
+        return 0;
+    }
+    return status < 0 ? api_error_set(error, 400, NULL, err.where, "%s: %s", err.where, err.text) : 0;
+}
+
 int sampling_fields_parse(struct api_request *request, struct arena *arena, struct api_error *error)
 {
     const json_t *body = request->body;
@@ -149,5 +168,5 @@ int sampling_fields_parse(struct api_request *request, struct arena *arena, stru
     request->names_shift = status > 0;
     if (parse_stops(request, arena, error) < 0 || parse_bias(request, arena, error) < 0)
         return WEIR_E_INVALID;
-    return parse_stream(request, error);
+    return parse_shape(request, error) < 0 ? WEIR_E_INVALID : parse_stream(request, error);
 }

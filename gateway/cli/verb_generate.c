@@ -1,4 +1,5 @@
 /* weir generate: JSON Lines of prompts to answers of the local model, several side by side, in order. */
+#include "api/answer_shape.h"
 #include "cli/model_options.h"
 
 struct generate {
@@ -7,6 +8,7 @@ struct generate {
     struct sampling sampling;  /* From the command line; a line's own members win. */
     const char *stop;
     struct session *sessions[JSONL_MOST_AT_ONCE];
+    struct grammar *grammar;   /* Of the command line. */
 };
 
 extern const struct verb verb_generate;
@@ -120,10 +122,17 @@ static int generate_begin(void *user, int index, const json_t *line, struct erro
         sampling.n_stops = 1;
     }
     int status = line_sampling(line, &sampling, stops, err);
+    struct grammar *grammar = NULL;
+    const char *field;
+    if (status == 0)
+        status = answer_shape_parse(line, &grammar, &field, err);
+    if (grammar != NULL)
+        sampling.grammar = grammar;
     if (status == 0)
         status = line_prompt(generate, line, &prompt, err);
     if (status == 0)
         status = engine_submit(generate->engine, prompt.data, prompt.n, &sampling, NULL, NULL, &generate->sessions[index], err);
+    grammar_free(grammar);
     ids_release(&prompt);
     return status;
 }
@@ -176,10 +185,32 @@ static void print_stats(struct engine *engine)
             stats.kv_budget_bytes);
 }
 
+/* The command line's grammar: a file of GBNF, or of a JSON Schema. */
+static int load_grammar(const char *gbnf, const char *schema, struct grammar **out, struct error *err)
+{
+    const char *path = gbnf != NULL ? gbnf : schema;
+    struct buffer text;
+    if (path == NULL)
+        return 0;
+    if (gbnf != NULL && schema != NULL)
+        return error_set(err, WEIR_E_INVALID, "--grammar", "stands beside --json-schema");
+    buffer_init(&text, 4 << 20);
+    int status = file_read(path, &text, err);
+    if (status == 0 && gbnf != NULL) {
+        status = grammar_of_gbnf(out, buffer_str(&text), err);
+    } else if (status == 0) {
+        json_t *document = json_parse(buffer_str(&text), err);
+        status = document != NULL ? grammar_of_schema(out, document, err) : err->status;
+        json_decref(document);
+    }
+    buffer_release(&text);
+    return status < 0 && strcmp(err->where, path) != 0 ? error_prefix(err, path) : status;
+}
+
 static int generate_run(int argc, char **argv)
 {
     const char *model_path = NULL, *precision = "fast", *input = NULL, *adapter = NULL, *stop = NULL;
-    const char *kv = NULL, *kv_budget = NULL, *speculate = NULL, *adapters = NULL, *use = NULL;
+    const char *kv = NULL, *kv_budget = NULL, *speculate = NULL, *adapters = NULL, *use = NULL, *gbnf = NULL, *schema = NULL;
     double temperature = 0, top_p = 0, min_p = 0, repetition = 0, presence = 0, frequency = 0;
     int64_t keep = 0, top_k = 0, max_tokens = 256, seed = -1, threads = 0, sessions = 16;
     bool keep_going = false, ignore_eos = false, shift = false, stats = false;
@@ -208,6 +239,8 @@ static int generate_run(int argc, char **argv)
         {"stop", .text = &stop},
         {"ignore-eos", .flag = &ignore_eos},
         {"sessions", .number = &sessions},
+        {"grammar", .text = &gbnf},
+        {"json-schema", .text = &schema},
         {"input", .text = &input},
         {"keep-going", .flag = &keep_going},
         {0},
@@ -226,14 +259,18 @@ static int generate_run(int argc, char **argv)
     char path[4096];
     if (cli_precision(precision, &model_options.precision, &err) < 0 || cli_kv(kv, kv_budget, &model_options, &err) < 0 || cli_chat_model(model_path, path, sizeof path, &err) < 0)
         return cli_fail("generate", &err);
+    if (load_grammar(gbnf, schema, &generate.grammar, &err) < 0)
+        return cli_fail("generate", &err);
     generate.sampling = (struct sampling){
         .temperature = (float)temperature, .top_k = (int)top_k, .top_p = (float)top_p, .min_p = (float)min_p,
         .repetition_penalty = (float)repetition, .presence_penalty = (float)presence, .frequency_penalty = (float)frequency,
         .seeded = seed >= 0, .seed = (uint64_t)seed, .max_tokens = (int)max_tokens, .ignore_end = ignore_eos,
-        .context_shift = shift, .n_keep = (int)keep, .adapter = use};
+        .context_shift = shift, .n_keep = (int)keep, .adapter = use, .grammar = generate.grammar};
     int code = EXIT_FAILED;
-    if (model_open(&generate.model, path, &model_options, &err) < 0)
+    if (model_open(&generate.model, path, &model_options, &err) < 0) {
+        grammar_free(generate.grammar);
         return cli_fail("generate", &err);
+    }
     if (cli_adapters(generate.model, adapters, &err) < 0 || cli_speculate(speculate, &model_options, &engine_options, &err) < 0 ||
         engine_start(&generate.engine, generate.model, &engine_options, &err) < 0) {
         code = cli_fail("generate", &err);
@@ -246,6 +283,7 @@ static int generate_run(int argc, char **argv)
     }
     model_close(engine_options.draft);
     model_close(generate.model);
+    grammar_free(generate.grammar);
     return code;
 }
 
@@ -257,8 +295,8 @@ const struct verb verb_generate = {
             "Reads one JSON object a line: {\"id\", \"ids\": [token ids]} or {\"id\", \"messages\": [{\"role\", \"content\"}]} (through the\n"
             "model's own chat template), and prints {\"id\", \"ids\", \"text\", \"finish_reason\"} for each, in order. ids are the answer's,\n"
             "without the end token. A line may carry its own temperature, top_k, top_p, min_p, repetition_penalty,\n"
-            "presence_penalty, frequency_penalty, seed, stop, max_tokens, ignore_eos, adapter, context_shift and n_keep, which win over the\n"
-            "options. A shifted answer says its dropped_tokens.\n"
+            "presence_penalty, frequency_penalty, seed, stop, max_tokens, ignore_eos, adapter, context_shift and n_keep, and one of\n"
+            "response_format (OpenAI's), structured_outputs (vLLM's), json_schema and grammar, which win over the options. A shifted answer says its dropped_tokens.\n"
             "\n"
             "  --model M               GGUF file or Hugging Face directory; default: the pulled answering model\n"
             "  --adapter A             LoRA adapter merged into the weights: GGUF file or PEFT directory\n"
@@ -278,6 +316,8 @@ const struct verb verb_generate = {
             "  --seed N                makes a drawn answer reproducible\n"
             "  --stop TEXT             the answer ends before TEXT\n"
             "  --ignore-eos            goes on past end tokens\n"
+            "  --json-schema FILE      every answer is JSON of this schema\n"
+            "  --grammar FILE          every answer is of this grammar (GBNF)\n"
             "  --sessions N            prompts worked on side by side, at most 64 (default 16); the answers don't depend on it\n"
             "  --input FILE            instead of standard input\n"
             "  --keep-going            a bad line is answered with {\"id\", \"error\"} and the next one is read\n",

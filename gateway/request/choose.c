@@ -152,9 +152,9 @@ static void describe_refusal(const struct request *request, struct api_error *er
                       "This model's maximum context length is %d tokens. However, your prompt has %lld tokens. Please shorten it.",
                       model_info_peek(model)->n_context, (long long)longest);
     } else if (local_refused && request->local == LOCAL_UNSUPPORTED) {
-        bool said = request->prepare_error.status < 0;
+        const char *why = request->prepare_error.status < 0 ? request->prepare_error.text : request->api.local_why;
         api_error_set(error, 400, "unsupported_parameter", request->local_detail, "%s: %s", request->local_detail,
-                      said ? request->prepare_error.text : "the local model cannot honour this field, and no remote one may be asked");
+                      why[0] != '\0' ? why : "the local model cannot honour this field, and no remote one may be asked");
     } else if (decision->status == 403) {
         api_error_set(error, 403, decision->code, NULL, "Policy `%s` does not allow this request: %s",
                       request->verdict->pack_name != NULL ? request->verdict->pack_name : "?", reasons);

@@ -55,6 +55,7 @@ static int submit(struct request *request, int index, const int32_t *prompt, siz
         sampling.max_tokens = n_sent < (size_t)sampling.max_tokens ? sampling.max_tokens - (int)n_sent : 0;
     if (sampling.seeded)
         sampling.seed += (uint64_t)which; /* Choices of one seed differ, and each comes out the same every time. */
+    sampling.begun = n_sent > 0 ? buffer_str(&request->choices[index].text) : (str){NULL, 0};
     if (sampling.max_tokens == 0 && (n_sent > 0 || request->api.kind == API_COMPLETIONS)) {
         request->choices[index].ended = true;
         request->choices[index].finish_reason = "length";

@@ -239,7 +239,7 @@ void engine_stop(struct engine *engine)
 }
 
 /* Holds a session's answer to a grammar. The submitting thread. */
-static int constrain(struct engine *engine, struct session *session, struct grammar *grammar, struct error *err)
+static int constrain(struct engine *engine, struct session *session, const struct sampling *sampling, struct error *err)
 {
     if (engine->tokenizer == NULL)
         return error_set(err, WEIR_E_INVALID, "grammar", "the model has no tokenizer");
@@ -248,7 +248,7 @@ static int constrain(struct engine *engine, struct session *session, struct gram
     pthread_mutex_unlock(&engine->list_lock);
     if (status < 0)
         return error_set(err, WEIR_E_MEMORY, "grammar", "out of memory");
-    return sampler_constrain(&session->sampler, grammar, engine->token_list, engine->tokenizer, err);
+    return sampler_constrain(&session->sampler, sampling, engine->token_list, engine->tokenizer, err);
 }
 
 int engine_submit(struct engine *engine, const int32_t *prompt, size_t n_prompt, const struct sampling *sampling,
@@ -272,7 +272,7 @@ int engine_submit(struct engine *engine, const int32_t *prompt, size_t n_prompt,
     if (status < 0)
         return status;
     if (sampling->grammar != NULL) {
-        status = constrain(engine, session, sampling->grammar, err);
+        status = constrain(engine, session, sampling, err);
         if (status < 0) {
             session_destroy(session);
             return status;

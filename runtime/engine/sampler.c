@@ -78,13 +78,13 @@ int sampler_init(struct sampler *sampler, const struct sampling *settings, int n
     return 0;
 }
 
-int sampler_constrain(struct sampler *sampler, struct grammar *grammar, const struct token_list *list, const struct tokenizer *tokenizer,
-                      struct error *err)
+int sampler_constrain(struct sampler *sampler, const struct sampling *settings, const struct token_list *list,
+                      const struct tokenizer *tokenizer, struct error *err)
 {
-    int status = constraint_init(&sampler->constraint, grammar, list, err);
+    int status = constraint_init(&sampler->constraint, settings->grammar, list, err);
     sampler->is_constrained = status == 0;
     sampler->tokenizer = tokenizer;
-    return status;
+    return status == 0 && settings->begun.n > 0 ? constraint_begin(&sampler->constraint, settings->begun, err) : status;
 }
 
 bool sampler_must_end(const struct sampler *sampler)

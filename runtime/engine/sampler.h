@@ -31,9 +31,9 @@ struct sampler {
 
 /* Settings are checked: WEIR_E_INVALID names the one out of range. */
 int sampler_init(struct sampler *sampler, const struct sampling *settings, int n_vocab, struct error *err) WEIR_CHECKED;
-/* Holds the answer to a grammar: before the first token. list is borrowed. */
-int sampler_constrain(struct sampler *sampler, struct grammar *grammar, const struct token_list *list, const struct tokenizer *tokenizer,
-                      struct error *err) WEIR_CHECKED;
+/* Holds the answer to settings.grammar, as far as it has begun: before the first token. list is borrowed. */
+int sampler_constrain(struct sampler *sampler, const struct sampling *settings, const struct token_list *list,
+                      const struct tokenizer *tokenizer, struct error *err) WEIR_CHECKED;
 /* Is the answer whole, with nothing that could follow? */
 bool sampler_must_end(const struct sampler *sampler);
 void sampler_release(struct sampler *sampler);

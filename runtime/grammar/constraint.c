@@ -30,6 +30,25 @@ void constraint_release(struct constraint *c)
     *c = (struct constraint){0};
 }
 
+int constraint_begin(struct constraint *c, str text, struct error *err)
+{
+    for (size_t i = 0; i < text.n; i++) {
+        int32_t next = MATCHER_DEAD;
+        int status = matcher_step(&c->matcher, c->state, (uint8_t)text.data[i], &next);
+        if (status == WEIR_E_FULL) {
+            status = matcher_forget(&c->matcher, &c->state);
+            if (status == 0)
+                status = matcher_step(&c->matcher, c->state, (uint8_t)text.data[i], &next);
+        }
+        if (status < 0)
+            return error_set(err, status == WEIR_E_MEMORY ? WEIR_E_MEMORY : WEIR_E_LIMIT, "grammar", "the answer's beginning can't be followed");
+        if (next == MATCHER_DEAD)
+            return error_set(err, WEIR_E_INVALID, "grammar", "the answer's beginning does not fit, at byte %zu", i);
+        c->state = next;
+    }
+    return 0;
+}
+
 /* The state after a token's bytes from `from` on, path[from] being known. Where it dies *alive is the number of bytes before. */
 static int walk(struct constraint *c, const struct token_entry *entry, int from, int *alive)
 {

@@ -35,6 +35,8 @@ struct constraint {
 };
 
 int constraint_init(struct constraint *constraint, struct grammar *grammar, const struct token_list *list, struct error *err) WEIR_CHECKED;
+/* Moves on by text that stands already. WEIR_E_INVALID: the grammar has no such beginning. */
+int constraint_begin(struct constraint *constraint, str text, struct error *err) WEIR_CHECKED;
 void constraint_release(struct constraint *constraint);
 /* May this token come next? */
 bool constraint_allows(struct constraint *constraint, int32_t id);

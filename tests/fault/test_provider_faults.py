@@ -206,6 +206,16 @@ def test_the_local_model_finishes_last_of_all(weir, first, second):
     assert [a["provider"] for a in books.attempts] == [FIRST, SECOND, SECOND]
 
 
+def test_a_shaped_answer_that_broke_off_is_finished_within_its_shape(weir, first, second):
+    first.script([{"kind": "cut", "at": 3, "text": '{"city": "Par is", "inhabitants": 2'}])
+    second.script([{"kind": "status", "status": 500}])
+    schema = {"type": "object", "properties": {"city": {"type": "string", "maxLength": 20}, "inhabitants": {"type": "integer"}},
+              "required": ["city", "inhabitants"], "additionalProperties": False}
+    stream = Stream(weir, question(model=MODEL, response_format={"type": "json_schema", "json_schema": {"name": "c", "schema": schema}}, temperature=0, max_tokens=120)).drain()
+    assert rows_of(weir, stream).outcome["route"] == "local" and stream.finish_reasons == ["stop"]
+    assert set(json.loads(stream.text)) == {"city", "inhabitants"}
+
+
 def test_another_answer_than_before_is_never_glued_on(weir, first, second):
     first.script([MIDWAY["cut"]])
     second.script([{"kind": "refuse_prefix", "text": "Something else entirely."}])
