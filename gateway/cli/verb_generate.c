@@ -88,15 +88,19 @@ static int line_prompt(const struct generate *generate, const json_t *line, stru
 }
 
 /* Waits for the whole answer. */
-static int collect(struct session *session, struct buffer *text, struct ids *ids, enum finish_reason *reason, struct usage *usage, struct error *err)
+static int collect(struct session *session, struct buffer *text, struct ids *ids, struct buffer *logprobs, enum finish_reason *reason, struct usage *usage,
+                   struct error *err)
 {
     struct session_event event;
     while (session_wait(session, &event, -1) == 1) {
         if (event.kind == SESSION_TOKEN) {
             buffer_append_str(text, event.text);
-            for (int i = 0; i < event.n_tokens; i++)
+            for (int i = 0; i < event.n_tokens; i++) {
                 if (ids_append(ids, event.tokens[i]) < 0)
                     return error_set(err, WEIR_E_MEMORY, "", "out of memory");
+                if (event.logprobs != NULL)
+                    buffer_printf(logprobs, "%s%.4f", logprobs->n > 0 ? "," : "", (double)event.logprobs[i].logprob);
+            }
             continue;
         }
         *reason = event.reason;
@@ -141,11 +145,12 @@ static int generate_finish(void *user, int index, const json_t *line, struct buf
 {
     struct generate *generate = user;
     struct ids ids = {0};
-    struct buffer text;
+    struct buffer text, logprobs;
     enum finish_reason reason = FINISH_NONE;
     struct usage usage = {0};
     buffer_init(&text, 64 << 20);
-    int status = collect(generate->sessions[index], &text, &ids, &reason, &usage, err);
+    buffer_init(&logprobs, 64 << 20);
+    int status = collect(generate->sessions[index], &text, &ids, &logprobs, &reason, &usage, err);
     if (status == 0) {
         jsonl_begin(line, out);
         jsonl_name(out, "ids");
@@ -157,6 +162,10 @@ static int generate_finish(void *user, int index, const json_t *line, struct buf
         buffer_append_json_string(out, buffer_str(&text));
         jsonl_name(out, "finish_reason");
         buffer_append_json_string(out, str_of(reasons[reason]));
+        if (generate->sampling.logprobs) {
+            jsonl_name(out, "logprobs");
+            buffer_printf(out, "[" STR_FMT "]", STR_ARG(buffer_str(&logprobs)));
+        }
         if (usage.dropped_tokens > 0) {
             jsonl_name(out, "dropped_tokens");
             buffer_printf(out, "%d", usage.dropped_tokens);
@@ -166,6 +175,7 @@ static int generate_finish(void *user, int index, const json_t *line, struct buf
     session_free(generate->sessions[index]);
     ids_release(&ids);
     buffer_release(&text);
+    buffer_release(&logprobs);
     return status;
 }
 
@@ -213,7 +223,7 @@ static int generate_run(int argc, char **argv)
     const char *kv = NULL, *kv_budget = NULL, *speculate = NULL, *adapters = NULL, *use = NULL, *gbnf = NULL, *schema = NULL;
     double temperature = 0, top_p = 0, min_p = 0, repetition = 0, presence = 0, frequency = 0;
     int64_t keep = 0, top_k = 0, max_tokens = 256, seed = -1, threads = 0, sessions = 16;
-    bool keep_going = false, ignore_eos = false, shift = false, stats = false;
+    bool keep_going = false, ignore_eos = false, shift = false, stats = false, logprobs = false;
     const struct cli_option options[] = {
         {"model", .text = &model_path},
         {"adapter", .text = &adapter},
@@ -224,6 +234,7 @@ static int generate_run(int argc, char **argv)
         {"speculate", .text = &speculate},
         {"context-shift", .flag = &shift},
         {"keep", .number = &keep},
+        {"logprobs", .flag = &logprobs},
         {"stats", .flag = &stats},
         {"precision", .text = &precision},
         {"threads", .number = &threads},
@@ -265,7 +276,7 @@ static int generate_run(int argc, char **argv)
         .temperature = (float)temperature, .top_k = (int)top_k, .top_p = (float)top_p, .min_p = (float)min_p,
         .repetition_penalty = (float)repetition, .presence_penalty = (float)presence, .frequency_penalty = (float)frequency,
         .seeded = seed >= 0, .seed = (uint64_t)seed, .max_tokens = (int)max_tokens, .ignore_end = ignore_eos,
-        .context_shift = shift, .n_keep = (int)keep, .adapter = use, .grammar = generate.grammar};
+        .context_shift = shift, .n_keep = (int)keep, .adapter = use, .grammar = generate.grammar, .logprobs = logprobs};
     int code = EXIT_FAILED;
     if (model_open(&generate.model, path, &model_options, &err) < 0) {
         grammar_free(generate.grammar);
@@ -306,6 +317,7 @@ const struct verb verb_generate = {
             "  --kv-budget SIZE        memory for the cache, such as 512MiB (default a quarter of the machine's, at most 2 GiB)\n"
             "  --speculate S           off (default), lookup, or the path of a draft model: guesses tokens; answers stay the same\n"
             "  --context-shift         at the end of the context drops the older half of what follows the first --keep N tokens\n"
+            "  --logprobs              each answer with the natural logarithm of its tokens' probabilities\n"
             "  --stats                 what the engine did, to standard error\n"
             "  --precision exact|fast  f32 arithmetic, or the fastest kernels (default fast)\n"
             "  --threads N             default: one per core\n"
