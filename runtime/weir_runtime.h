@@ -149,6 +149,52 @@ const struct chat_template *model_template_peek(const struct model *model);
  * template's own special tokens never becomes a special token. tools may be NULL. */
 int model_chat_ids(const struct model *model, const json_t *messages, const json_t *tools, struct ids *out, struct error *err) WEIR_CHECKED;
 
+/* ------------------------------------------------------------------ answers: reasoning and tool calls in what a model says */
+
+/* What a rendering takes besides messages. Zero: nothing. */
+struct chat_settings {
+    const json_t *tools;   /* An API request's, NULL: none. WEIR_E_UNSUPPORTED (where "tools"): the template shows none. */
+    bool must_call;        /* The answer is begun as a call: what is sampled can only go on with it. WEIR_E_UNSUPPORTED: no such
+                              beginning is known (where "tool_choice"). */
+    const char *call_name; /* With must_call: of this tool, NULL: of any. */
+};
+/* As model_chat_ids. begun (may be NULL): gets the text at the prompt's end that is the answer's own beginning (an opened reasoning
+ * mark, a begun call), which an answer_reader must read first. Messages may hold tool_calls and reasoning_content as the API has
+ * them, and results with the role tool. WEIR_E_UNSUPPORTED (where "messages[i].tool_calls"): the template shows none. */
+int model_chat_prompt(const struct model *model, const json_t *messages, const struct chat_settings *settings, struct ids *out,
+                      struct buffer *begun, struct error *err) WEIR_CHECKED;
+
+/* How a model marks reasoning and calls, learnt from its template when it was opened (chat/answer_format.h). Lives as long as it. */
+struct answer_format;
+const struct answer_format *model_answer_format_peek(const struct model *model); /* NULL: it has no template. */
+bool answer_format_has_tools(const struct answer_format *format);     /* Tools can be given and calls told. NULL: false. */
+bool answer_format_has_reasoning(const struct answer_format *format);
+
+/* What an answer is made of: text of its content or its reasoning; a call's name, then pieces of its arguments (JSON text), then its end. */
+enum answer_part { ANSWER_CONTENT, ANSWER_REASONING, ANSWER_CALL, ANSWER_ARGUMENTS, ANSWER_CALL_END };
+typedef void answer_part_fn(void *user, enum answer_part part, str text);
+
+struct answer_reading {
+    const json_t *tools;   /* The request's, borrowed for the reader's life; NULL: calls stay text. */
+    bool one_call;         /* Whatever comes after a first call is dropped. */
+    answer_part_fn *part;
+    void *user;
+};
+
+/* Tells the parts of a model's text apart as it comes. However the text is cut into pieces, the parts put together are the same.
+ * Held back: what may yet be the beginning of a mark (at most 512 bytes); and a call until it is whole, so that a malformed one is
+ * content as it was written. Of a call in JSON at most 1 KiB: then its arguments are handed on as they come, and where they go wrong
+ * the call ends. Of other forms at most 64 KiB: then it is content. One thread at a time. */
+struct answer_reader;
+int answer_reader_new(struct answer_reader **out, const struct answer_format *format, const struct answer_reading *reading) WEIR_CHECKED;
+void answer_reader_free(struct answer_reader *reader); /* NULL is fine. */
+int answer_reader_push(struct answer_reader *reader, str text) WEIR_CHECKED;
+/* No more text comes. */
+int answer_reader_finish(struct answer_reader *reader) WEIR_CHECKED;
+bool answer_reader_in_reasoning(const struct answer_reader *reader);
+int answer_reader_calls(const struct answer_reader *reader); /* Calls so far. */
+bool answer_reader_is_done(const struct answer_reader *reader); /* one_call: it has come. */
+
 /* ------------------------------------------------------------------ one forward pass */
 
 /* Calls row(user, position, logits) for each position of a causal pass over ids from an empty cache, in order; logits has

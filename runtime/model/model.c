@@ -6,7 +6,7 @@
 #include "model/model.h"
 #include "decoder/lora.h"
 #include "encoder/encoder.h"
-#include "model/chat.h"
+#include "chat/chat.h"
 #include "tokenizer/tokenizer.h"
 
 #include <stdlib.h>
@@ -153,7 +153,19 @@ const struct chat_template *model_template_peek(const struct model *model)
 
 int model_chat_ids(const struct model *model, const json_t *messages, const json_t *tools, struct ids *out, struct error *err)
 {
-    return chat_ids(model->chat, messages, tools, out, err);
+    struct chat_settings settings = {.tools = tools};
+    return chat_prompt(model->chat, messages, &settings, out, NULL, err);
+}
+
+int model_chat_prompt(const struct model *model, const json_t *messages, const struct chat_settings *settings, struct ids *out,
+                      struct buffer *begun, struct error *err)
+{
+    return chat_prompt(model->chat, messages, settings, out, begun, err);
+}
+
+const struct answer_format *model_answer_format_peek(const struct model *model)
+{
+    return chat_format_peek(model->chat);
 }
 
 struct lora *model_adapter(const struct model *model, const char *name)

@@ -1,6 +1,6 @@
 /* Chat: a model's template with what it needs, and messages to ids through it. */
-#ifndef WEIR_MODEL_CHAT_H
-#define WEIR_MODEL_CHAT_H
+#ifndef WEIR_CHAT_CHAT_H
+#define WEIR_CHAT_CHAT_H
 
 #include "model/model_file.h"
 #include "weir_runtime.h"
@@ -8,11 +8,14 @@
 struct chat;
 
 /* *out is NULL with status 0 when the file has no template. A template that does not compile is kept as its error, which
- * chat_ids gives: the model is of use without it. The tokenizer may be NULL and is borrowed. */
+ * chat_prompt gives: the model is of use without it. The tokenizer may be NULL and is borrowed. */
 int chat_open(struct chat **out, const struct model_file *file, const struct tokenizer *tokenizer, struct error *err) WEIR_CHECKED;
 void chat_close(struct chat *chat); /* NULL is fine. */
 const struct chat_template *chat_template_peek(const struct chat *chat);
-/* See model_chat_ids. */
-int chat_ids(const struct chat *chat, const json_t *messages, const json_t *tools, struct ids *out, struct error *err) WEIR_CHECKED;
+/* NULL: there is no template that compiles. */
+const struct answer_format *chat_format_peek(const struct chat *chat);
+/* See model_chat_prompt. */
+int chat_prompt(const struct chat *chat, const json_t *messages, const struct chat_settings *settings, struct ids *out, struct buffer *begun,
+                struct error *err) WEIR_CHECKED;
 
 #endif

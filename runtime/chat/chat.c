@@ -1,0 +1,271 @@
+/* Chat: a model's own template, what it shows of the model's marks, and messages to ids through it, such that nothing a message
+ * says can become a special token (specials.h). Messages without text spelled like one take no marks and are encoded as a whole.
+ * Immutable once open. */
+#include "chat/chat.h"
+
+#include "chat/chat_messages.h"
+#include "chat/format_probe.h"
+#include "chat/specials.h"
+
+#include <limits.h>
+#include <stdlib.h>
+
+enum { MAX_TEMPLATE_BYTES = 4 << 20 };
+
+struct chat {
+    struct chat_template *template;
+    struct error failure; /* Of compiling; status 0: none. */
+    struct specials specials;
+    json_t *variables; /* bos_token and the like. */
+    bool knows_developer;
+    struct answer_format format;
+};
+
+/* ------------------------------------------------------------------ opening */
+
+/* A template in tokenizer_config.json's form: a string, or a list of {name, template} of which "default" is meant. */
+static str template_of(const json_t *value)
+{
+    size_t index;
+    json_t *item;
+    if (json_is_string(value))
+        return (str){json_string_value(value), json_string_length(value)};
+    json_array_foreach(value, index, item) {
+        const char *name = json_string_value(json_object_get(item, "name"));
+        if (name != NULL && strcmp(name, "default") == 0)
+            return template_of(json_object_get(item, "template"));
+    }
+    return (str){NULL, 0};
+}
+
+static void set_variable(struct chat *chat, const char *name, const json_t *value)
+{
+    const json_t *content = json_is_object(value) ? json_object_get(value, "content") : value;
+    if (json_is_string(content))
+        (void)!json_object_set(chat->variables, name, (json_t *)(uintptr_t)content);
+}
+
+/* The text of one token as a variable. */
+static void set_token(struct chat *chat, const char *name, int64_t id)
+{
+    struct buffer text;
+    int32_t token = (int32_t)id;
+    buffer_init(&text, 4096);
+    if (chat->specials.tokenizer != NULL && id >= 0 && id < tokenizer_size(chat->specials.tokenizer) && tokenizer_decode(chat->specials.tokenizer, &token, 1, true, &text) == 0 && text.n > 0)
+        (void)!json_object_set_new(chat->variables, name, json_stringn(text.data, text.n));
+    buffer_release(&text);
+}
+
+static int read_json(const char *path, json_t **out, struct error *err)
+{
+    struct buffer text;
+    buffer_init(&text, MAX_TEMPLATE_BYTES);
+    int status = file_read(path, &text, err);
+    if (status == 0 && (*out = json_parse(buffer_str(&text), err)) == NULL)
+        status = error_prefix(err, path);
+    buffer_release(&text);
+    return status;
+}
+
+/* The template of a directory: chat_template.jinja, else what tokenizer_config.json or chat_template.json hold. */
+static int read_directory(struct chat *chat, const struct model_file *file, struct buffer *source, struct error *err)
+{
+    static const char *const names[] = {"bos_token", "eos_token", "unk_token", "pad_token", "sep_token", "cls_token", "mask_token"};
+    static const char *const files[] = {"tokenizer_config.json", "chat_template.json"};
+    char path[PATH_MAX];
+    if (model_file_sibling(file, "chat_template.jinja", path, sizeof path)) {
+        int status = file_read(path, source, err);
+        if (status < 0)
+            return status;
+    }
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        json_t *config = NULL;
+        if (!model_file_sibling(file, files[i], path, sizeof path))
+            continue;
+        int status = read_json(path, &config, err);
+        if (status < 0)
+            return status;
+        for (size_t k = 0; i == 0 && k < sizeof names / sizeof *names; k++)
+            set_variable(chat, names[k], json_object_get(config, names[k]));
+        if (source->n == 0)
+            buffer_append_str(source, template_of(json_object_get(config, "chat_template")));
+        json_decref(config);
+    }
+    return 0;
+}
+
+static int read_gguf(struct chat *chat, const struct model_file *file, struct buffer *source, struct error *err)
+{
+    static const struct {
+        const char *key;
+        const char *name;
+    } tokens[] = {
+        {"tokenizer.ggml.bos_token_id", "bos_token"},
+        {"tokenizer.ggml.eos_token_id", "eos_token"},
+        {"tokenizer.ggml.unknown_token_id", "unk_token"},
+        {"tokenizer.ggml.padding_token_id", "pad_token"},
+    };
+    str text = {NULL, 0};
+    int found = gguf_str(file, "tokenizer.chat_template", &text, err);
+    if (found < 0)
+        return found;
+    buffer_append_str(source, text);
+    for (size_t i = 0; i < sizeof tokens / sizeof *tokens && found == 1; i++) {
+        int64_t id;
+        if (gguf_i64(file, tokens[i].key, &id, NULL) == 1)
+            set_token(chat, tokens[i].name, id);
+    }
+    return 0;
+}
+
+int chat_open(struct chat **out, const struct model_file *file, const struct tokenizer *tokenizer, struct error *err)
+{
+    struct buffer source;
+    *out = NULL;
+    struct chat *chat = calloc(1, sizeof *chat);
+    if (chat == NULL || (chat->variables = json_object()) == NULL) {
+        free(chat);
+        return error_set(err, WEIR_E_MEMORY, "chat template", "no memory");
+    }
+    chat->specials.tokenizer = tokenizer;
+    buffer_init(&source, MAX_TEMPLATE_BYTES);
+    int status = model_file_is_gguf(file) ? read_gguf(chat, file, &source, err) : read_directory(chat, file, &source, err);
+    if (status == 0 && source.failed)
+        status = error_set(err, WEIR_E_LIMIT, model_file_path(file), "the chat template is larger than %d bytes", MAX_TEMPLATE_BYTES);
+    bool present = source.n > 0;
+    if (status == 0 && present) {
+        chat->knows_developer = str_find(buffer_str(&source), STR("developer")) >= 0;
+        if (template_compile(&chat->template, buffer_str(&source), &chat->failure) < 0)
+            log_event(LOG_WARN, "chat_template", "%s: the chat template does not compile: %s", model_file_path(file), chat->failure.text);
+        status = specials_open(&chat->specials, tokenizer, err);
+        struct error unlearnt;
+        if (status == 0 && chat->template != NULL && answer_format_learn(&chat->format, chat->template, buffer_str(&source), chat->variables, &unlearnt) < 0) {
+            log_event(LOG_WARN, "chat_template", "%s: %s: tools and reasoning are not told apart", model_file_path(file), unlearnt.text);
+            chat->format = (struct answer_format){.form = CALL_NONE};
+        }
+    }
+    buffer_release(&source);
+    if (status < 0 || !present) {
+        chat_close(chat);
+        return status;
+    }
+    *out = chat;
+    return 0;
+}
+
+void chat_close(struct chat *chat)
+{
+    if (chat == NULL)
+        return;
+    template_free(chat->template);
+    json_decref(chat->variables);
+    specials_close(&chat->specials);
+    free(chat);
+}
+
+const struct chat_template *chat_template_peek(const struct chat *chat)
+{
+    return chat != NULL ? chat->template : NULL;
+}
+
+const struct answer_format *chat_format_peek(const struct chat *chat)
+{
+    return chat != NULL && chat->template != NULL ? &chat->format : NULL;
+}
+
+/* ------------------------------------------------------------------ messages to ids */
+
+/* What the template sees. NULL: no memory. Takes messages and tools. */
+static json_t *make_context(const struct chat *chat, json_t *messages_take, json_t *tools_take)
+{
+    json_t *context = json_copy(chat->variables);
+    int status = 0;
+    if (tools_take != NULL)
+        status |= tools_place_into(chat->format.tools_place, context, messages_take, tools_take);
+    status |= json_object_set_new(context, "messages", messages_take);
+    status |= json_object_set_new(context, "add_generation_prompt", json_true());
+    if (status == 0)
+        return context;
+    json_decref(context);
+    return NULL;
+}
+
+/* What the prompt's end has begun of the answer, and what is begun of a call that must be. */
+static int begin_answer(const struct chat *chat, const struct chat_settings *settings, str prompt, struct ids *out, struct buffer *begun, struct error *err)
+{
+    const struct answer_format *format = &chat->format;
+    size_t n_reasoning = answer_format_open_reasoning(format, prompt);
+    struct buffer forced;
+    int status = 0;
+    buffer_init(&forced, 4096);
+    if (settings->must_call && !answer_format_begin_call(format, settings->call_name, n_reasoning > 0, &forced))
+        status = error_set(err, WEIR_E_UNSUPPORTED, "tool_choice", "the model cannot be made to call a tool%s",
+                           settings->call_name == NULL && answer_format_has_tools(format) ? " without its name" : "");
+    if (status == 0 && forced.n > 0)
+        status = tokenizer_encode(chat->specials.tokenizer, buffer_str(&forced), TOKENIZE_BARE | TOKENIZE_SPECIAL, out, err);
+    if (status == 0 && begun != NULL) {
+        buffer_append(begun, prompt.data + prompt.n - n_reasoning, n_reasoning);
+        if (n_reasoning == 0 && str_ends(prompt, str_of(format->primer)))
+            buffer_append_text(begun, format->primer);
+        status = buffer_append_str(begun, buffer_str(&forced));
+    }
+    buffer_release(&forced);
+    return status;
+}
+
+int chat_prompt(const struct chat *chat, const json_t *messages, const struct chat_settings *settings, struct ids *out, struct buffer *begun,
+                struct error *err)
+{
+    if (chat == NULL)
+        return error_set(err, WEIR_E_UNSUPPORTED, "messages", "the model has no chat template");
+    if (chat->template == NULL)
+        return error_set(err, WEIR_E_UNSUPPORTED, "messages", "the model's chat template does not compile: %.200s", chat->failure.text);
+    if (chat->specials.tokenizer == NULL)
+        return error_set(err, WEIR_E_UNSUPPORTED, "messages", "the model has no tokenizer");
+    const json_t *tools = json_array_size(settings->tools) > 0 ? settings->tools : NULL;
+    if (tools != NULL && chat->format.tools_place == TOOLS_NOWHERE)
+        return error_set(err, WEIR_E_UNSUPPORTED, "tools", "the model's chat template shows no tools");
+    char mark[SPECIALS_MARK_BYTES + 1] = "";
+    struct buffer all, text;
+    json_t *shaped = json_deep_copy(messages), *marked = NULL, *context = NULL;
+    bool has_marks = false;
+    buffer_init(&all, CHAT_MAX_BYTES);
+    buffer_init(&text, CHAT_MAX_BYTES);
+    int status = chat_messages_shape(&chat->format, chat->knows_developer, shaped, err);
+    if (status < 0)
+        goto done;
+    json_write(shaped, &all);
+    if (tools != NULL)
+        json_write(tools, &all);
+    if (all.failed) {
+        status = error_set(err, WEIR_E_LIMIT, "messages", "are larger than %d bytes", CHAT_MAX_BYTES);
+        goto done;
+    }
+    if (!specials_pick_mark(buffer_str(&all), mark)) {
+        status = error_set(err, WEIR_E_INVALID, "messages", "hold all of the noncharacters U+FDD0 to U+FDEF");
+        goto done;
+    }
+    marked = specials_mark(&chat->specials, shaped, mark, &has_marks);
+    if (marked != NULL && chat->format.calls_as_content && (status = chat_messages_write_calls(&chat->format, marked, err)) < 0)
+        goto done;
+    if (marked != NULL)
+        context = make_context(chat, json_incref(marked), tools != NULL ? specials_mark(&chat->specials, tools, mark, &has_marks) : NULL);
+    if (context == NULL) {
+        status = error_set(err, WEIR_E_MEMORY, "messages", "no memory");
+        goto done;
+    }
+    enum template_failure failure;
+    status = template_render(chat->template, context, NULL, &text, &failure, err);
+    if (status == 0)
+        status = has_marks ? specials_encode(&chat->specials, buffer_str(&text), mark, out, err)
+                           : tokenizer_encode(chat->specials.tokenizer, buffer_str(&text), TOKENIZE_BARE | TOKENIZE_SPECIAL, out, err);
+    if (status == 0)
+        status = begin_answer(chat, settings, buffer_str(&text), out, begun, err);
+done:
+    json_decref(context);
+    json_decref(marked);
+    json_decref(shaped);
+    buffer_release(&all);
+    buffer_release(&text);
+    return status;
+}
