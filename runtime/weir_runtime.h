@@ -169,6 +169,8 @@ struct answer_format;
 const struct answer_format *model_answer_format_peek(const struct model *model); /* NULL: it has no template. */
 bool answer_format_has_tools(const struct answer_format *format);     /* Tools can be given and calls told. NULL: false. */
 bool answer_format_has_reasoning(const struct answer_format *format);
+/* Does text (a prompt's end) open reasoning? Then what closes it is appended, for an answer that is to go on without. */
+bool answer_format_close_reasoning(const struct answer_format *format, str text, struct buffer *out);
 
 /* What an answer is made of: text of its content or its reasoning; a call's name, then pieces of its arguments (JSON text), then its end. */
 enum answer_part { ANSWER_CONTENT, ANSWER_REASONING, ANSWER_CALL, ANSWER_ARGUMENTS, ANSWER_CALL_END };

@@ -15,6 +15,8 @@ static void write_usage(const struct answer_usage *usage, struct buffer *out)
                   "\"prompt_tokens_details\":{\"cached_tokens\":%lld}",
                   (long long)usage->prompt_tokens, (long long)usage->completion_tokens,
                   (long long)(usage->prompt_tokens + usage->completion_tokens), (long long)usage->cached_tokens);
+    if (usage->reasoning_tokens > 0)
+        buffer_printf(out, ",\"completion_tokens_details\":{\"reasoning_tokens\":%lld}", (long long)usage->reasoning_tokens);
     if (usage->dropped_tokens > 0)
         buffer_printf(out, ",\"dropped_tokens\":%lld", (long long)usage->dropped_tokens);
     buffer_append_char(out, '}');
@@ -50,19 +52,46 @@ static void write_logprobs(const struct answer_head *head, const struct logprob_
         buffer_append_text(out, "null");
 }
 
-void answer_choice(const struct answer_head *head, int index, str text, const struct logprob_lists *logprobs, const char *finish_reason,
-                   struct buffer *out)
+void answer_call(const char *id, str name, str arguments, struct buffer *out)
+{
+    buffer_printf(out, "{\"id\":\"%s\",\"type\":\"function\",\"function\":{\"name\":", id);
+    buffer_append_json_string(out, name);
+    buffer_append_text(out, ",\"arguments\":");
+    buffer_append_json_string(out, arguments);
+    buffer_append_text(out, "}}");
+}
+
+static void write_message(const struct answer_message *message, struct buffer *out)
+{
+    buffer_append_text(out, "\"message\":{\"role\":\"assistant\",\"content\":");
+    if (message->calls.n > 0 && message->text.n == 0)
+        buffer_append_text(out, "null");
+    else
+        buffer_append_json_string(out, message->text);
+    buffer_append_text(out, ",\"refusal\":null");
+    if (message->reasoning.n > 0) {
+        buffer_append_text(out, ",\"reasoning_content\":");
+        buffer_append_json_string(out, message->reasoning);
+    }
+    if (message->calls.n > 0) {
+        buffer_append_text(out, ",\"tool_calls\":[");
+        buffer_append_str(out, message->calls);
+        buffer_append_char(out, ']');
+    }
+    buffer_append_char(out, '}');
+}
+
+void answer_choice(const struct answer_head *head, int index, const struct answer_message *message, const struct logprob_lists *logprobs,
+                   const char *finish_reason, struct buffer *out)
 {
     if (out->n > 0 && out->data[out->n - 1] != '[')
         buffer_append_char(out, ',');
     buffer_printf(out, "{\"index\":%d,", index);
     if (head->kind == API_CHAT) {
-        buffer_append_text(out, "\"message\":{\"role\":\"assistant\",\"content\":");
-        buffer_append_json_string(out, text);
-        buffer_append_text(out, ",\"refusal\":null}");
+        write_message(message, out);
     } else {
         buffer_append_text(out, "\"text\":");
-        buffer_append_json_string(out, text);
+        buffer_append_json_string(out, message->text);
     }
     write_logprobs(head, logprobs, out);
     write_reason(finish_reason, out);
@@ -106,6 +135,35 @@ void chunk_text(const struct answer_head *head, int index, str text, const struc
         buffer_append_char(out, '}');
     write_logprobs(head, logprobs, out);
     write_reason(NULL, out);
+    chunk_end(head, out);
+}
+
+void chunk_reasoning(const struct answer_head *head, int index, str text, const struct logprob_lists *logprobs, struct buffer *out)
+{
+    chunk_begin(head, index, out);
+    buffer_append_text(out, ",\"delta\":{\"reasoning_content\":");
+    buffer_append_json_string(out, text);
+    buffer_append_char(out, '}');
+    write_logprobs(head, logprobs, out);
+    write_reason(NULL, out);
+    chunk_end(head, out);
+}
+
+void chunk_call(const struct answer_head *head, int index, int call, const char *id, str name, struct buffer *out)
+{
+    chunk_begin(head, index, out);
+    buffer_printf(out, ",\"delta\":{\"tool_calls\":[{\"index\":%d,\"id\":\"%s\",\"type\":\"function\",\"function\":{\"name\":", call, id);
+    buffer_append_json_string(out, name);
+    buffer_append_text(out, ",\"arguments\":\"\"}}]},\"logprobs\":null,\"finish_reason\":null");
+    chunk_end(head, out);
+}
+
+void chunk_arguments(const struct answer_head *head, int index, int call, str text, struct buffer *out)
+{
+    chunk_begin(head, index, out);
+    buffer_printf(out, ",\"delta\":{\"tool_calls\":[{\"index\":%d,\"function\":{\"arguments\":", call);
+    buffer_append_json_string(out, text);
+    buffer_append_text(out, "}}]},\"logprobs\":null,\"finish_reason\":null");
     chunk_end(head, out);
 }
 

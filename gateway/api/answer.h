@@ -15,7 +15,15 @@ struct answer_head {
 
 struct answer_usage {
     int64_t prompt_tokens, cached_tokens, completion_tokens;
-    int64_t dropped_tokens; /* By a context shift. */
+    int64_t dropped_tokens;   /* By a context shift. */
+    int64_t reasoning_tokens; /* Of the completion. */
+};
+
+/* What a choice says. */
+struct answer_message {
+    str text;
+    str reasoning; /* Empty: none. */
+    str calls;     /* JSON objects of tool calls, comma between them; empty: none. */
 };
 
 /* "chatcmpl-" or "cmpl-" and the decision's id. */
@@ -41,8 +49,10 @@ void logprob_lists_write(const struct logprob_lists *lists, enum api_kind kind, 
 
 void answer_begin(const struct answer_head *head, struct buffer *out);
 /* logprobs NULL: null. */
-void answer_choice(const struct answer_head *head, int index, str text, const struct logprob_lists *logprobs, const char *finish_reason,
-                   struct buffer *out);
+void answer_choice(const struct answer_head *head, int index, const struct answer_message *message, const struct logprob_lists *logprobs,
+                   const char *finish_reason, struct buffer *out);
+/* A tool call as answers have it. */
+void answer_call(const char *id, str name, str arguments, struct buffer *out);
 void answer_end(const struct answer_head *head, const struct answer_usage *usage, struct buffer *out);
 
 /* ------------------------------------------------------------------ streams: `data: …` events */
@@ -51,6 +61,11 @@ void answer_end(const struct answer_head *head, const struct answer_usage *usage
 void chunk_role(const struct answer_head *head, int index, struct buffer *out);
 /* Text of a choice, with its own log-probabilities (NULL: null). */
 void chunk_text(const struct answer_head *head, int index, str text, const struct logprob_lists *logprobs, struct buffer *out);
+/* Reasoning of a chat choice, as chunk_text. */
+void chunk_reasoning(const struct answer_head *head, int index, str text, const struct logprob_lists *logprobs, struct buffer *out);
+/* The first chunk of a choice's tool call: its id and name; then its arguments piece by piece. */
+void chunk_call(const struct answer_head *head, int index, int call, const char *id, str name, struct buffer *out);
+void chunk_arguments(const struct answer_head *head, int index, int call, str text, struct buffer *out);
 void chunk_finish(const struct answer_head *head, int index, const char *finish_reason, struct buffer *out);
 /* A provider's change of a choice: its delta's other members with the text in place (NULL delta: text alone), its log-probabilities. */
 void chunk_delta(const struct answer_head *head, int index, const json_t *delta, bool has_text, str text, const json_t *logprobs,

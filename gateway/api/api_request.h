@@ -6,6 +6,8 @@
 #include "api/api_error.h"
 #include "weir_runtime.h"
 
+enum tool_choice { TOOL_CHOICE_AUTO, TOOL_CHOICE_NONE, TOOL_CHOICE_REQUIRED, TOOL_CHOICE_NAMED };
+
 enum api_kind { API_CHAT, API_COMPLETIONS, API_EMBEDDINGS, API_RERANK };
 
 enum {
@@ -40,7 +42,11 @@ struct api_request {
     bool names_shift;         /* context_shift is. */
     struct sampling sampling; /* stops and bias point into the arena. */
     json_t *messages;         /* Chat: borrowed from the body. */
-    bool in_tool_loop;        /* Chat: the last assistant message calls tools, which only a remote model does. */
+    bool in_tool_loop;        /* Chat: the last assistant message calls tools, and a remote model made the calls. */
+    const json_t *tools;      /* Chat: functions that may be called, borrowed from the body; NULL: none may. */
+    enum tool_choice tool_choice;
+    const char *tool_name;    /* TOOL_CHOICE_NAMED. */
+    bool one_call;            /* parallel_tool_calls is false. */
     struct api_text *texts;   /* Completions: prompts; embeddings: inputs; rerank: the query, then the documents. */
     size_t n_texts;
     bool token_input;         /* Some of texts are ids: nobody can scan them. */
@@ -61,14 +67,24 @@ int api_request_parse(struct api_request *request, enum api_kind kind, str body,
 void api_request_release(struct api_request *request);
 /* Remembers a field that only a remote model can honour; the first one stays. */
 void api_request_mark_remote_only(struct api_request *request, const char *field);
-/* The messages as a local chat template takes them: content as one string, `developer` as `system`. New reference. */
+/* Ids of calls that local models made begin with this. */
+#define API_LOCAL_CALL "call_local_"
+
+/* The messages as a local chat template takes them: content as one string, `developer` as `system`, calls, results and reasoning as
+ * they are. New reference. */
 json_t *api_local_messages(const struct api_request *request);
+/* Ids of the conversation's prompt for a local model; see model_chat_prompt. Where it fails, err->where is the request's field. */
+int api_local_prompt(const struct api_request *request, const struct model *model, struct ids *out, struct buffer *begun, struct error *err) WEIR_CHECKED;
 
 /* Parts of api_request_parse, one file each. */
 int chat_fields_parse(struct api_request *request, struct arena *arena, struct api_error *error) WEIR_CHECKED;
 int completion_fields_parse(struct api_request *request, struct arena *arena, struct api_error *error) WEIR_CHECKED;
 int rerank_fields_parse(struct api_request *request, struct arena *arena, struct api_error *error) WEIR_CHECKED;
 int embedding_fields_parse(struct api_request *request, struct arena *arena, struct api_error *error) WEIR_CHECKED;
+/* tools, tool_choice, parallel_tool_calls: what a local model can be given of them. Other shapes are for remote models. */
+int tool_fields_parse(struct api_request *request, struct api_error *error) WEIR_CHECKED;
+/* Can a local template take this member of a message (tool_calls, tool_call_id, reasoning_content)? */
+bool message_member_is_local(const char *role, const char *name, const json_t *value);
 /* Fields that chat and completions share: sampling, stops, bias, n, stream, the answer's shape. */
 int sampling_fields_parse(struct api_request *request, struct arena *arena, struct api_error *error) WEIR_CHECKED;
 /* Fails on, or marks as remote-only, every member of the body that `known` (ended by NULL) does not name. */

@@ -90,12 +90,21 @@ static int parse_message(struct api_request *request, const json_t *message, siz
     json_t *value;
     json_object_foreach((json_t *)(uintptr_t)message, name, value) {
         bool plain = strcmp(name, "role") == 0 || strcmp(name, "content") == 0 || strcmp(name, "name") == 0 || json_is_null(value);
-        if (!plain) {
+        if (!plain && !message_member_is_local(role.data, name, value)) {
             snprintf(path, sizeof path, "messages[%zu].%.40s", index, name);
             api_request_mark_remote_only(request, path);
         }
     }
     return 0;
+}
+
+/* Does an assistant's message call tools that a remote model chose? */
+static bool calls_from_afar(const json_t *message)
+{
+    const json_t *calls = json_object_get(message, "tool_calls"), *id = json_object_get(json_array_get(calls, 0), "id");
+    if (json_is_string(id) && str_starts(str_of(json_string_value(id)), STR(API_LOCAL_CALL)))
+        return false;
+    return json_array_size(calls) > 0 || json_is_object(json_object_get(message, "function_call"));
 }
 
 static int parse_messages(struct api_request *request, struct api_error *error)
@@ -118,7 +127,7 @@ static int parse_messages(struct api_request *request, struct api_error *error)
             return status;
         const char *role = json_string_value(json_object_get(message, "role"));
         if (strcmp(role, "assistant") == 0)
-            request->in_tool_loop = json_array_size(json_object_get(message, "tool_calls")) > 0 || json_is_object(json_object_get(message, "function_call"));
+            request->in_tool_loop = calls_from_afar(message);
     }
     return 0;
 }
@@ -166,16 +175,13 @@ static int parse_passed_through(struct api_request *request, struct api_error *e
 {
     struct error err = {0};
     json_t *value;
-    static const char *const lists[] = {"tools", "functions"};
-    for (int i = 0; i < 2; i++) {
-        int status = json_member_array(request->body, lists[i], &value, &err);
-        if (status < 0)
-            return api_error_from_field(error, NULL, &err);
-        const json_t *choice = json_object_get(request->body, i == 0 ? "tool_choice" : "function_call");
-        bool none = json_is_string(choice) && strcmp(json_string_value(choice), "none") == 0;
-        if (status > 0 && json_array_size(value) > 0 && !none)
-            api_request_mark_remote_only(request, lists[i]);
-    }
+    int status = json_member_array(request->body, "functions", &value, &err);
+    if (status < 0)
+        return api_error_from_field(error, NULL, &err);
+    const json_t *choice = json_object_get(request->body, "function_call");
+    bool none = json_is_string(choice) && strcmp(json_string_value(choice), "none") == 0;
+    if (status > 0 && json_array_size(value) > 0 && !none)
+        api_request_mark_remote_only(request, "functions");
     if (json_is_true(json_object_get(request->body, "store")))
         api_request_mark_remote_only(request, "store");
     const json_t *modalities = json_object_get(request->body, "modalities");
@@ -191,7 +197,8 @@ static int parse_passed_through(struct api_request *request, struct api_error *e
 int chat_fields_parse(struct api_request *request, struct arena *arena, struct api_error *error)
 {
     if (parse_messages(request, error) < 0 || sampling_fields_parse(request, arena, error) < 0 ||
-        parse_logprobs(request, error) < 0 || parse_max_tokens(request, error) < 0 || parse_passed_through(request, error) < 0)
+        parse_logprobs(request, error) < 0 || parse_max_tokens(request, error) < 0 || tool_fields_parse(request, error) < 0 ||
+        parse_passed_through(request, error) < 0)
         return WEIR_E_INVALID;
     unknown_fields_mark(request, known);
     if (!request->has_max_tokens)
@@ -200,41 +207,4 @@ int chat_fields_parse(struct api_request *request, struct arena *arena, struct a
         request->sampling.max_tokens = request->max_tokens > INT32_MAX ? -1 : (int)request->max_tokens;
     request->best_of = request->n;
     return 0;
-}
-
-/* Content as one string: text parts one after the other. */
-static json_t *plain_content(const json_t *content)
-{
-    if (json_is_string(content))
-        return json_incref((json_t *)(uintptr_t)content);
-    struct buffer text;
-    buffer_init(&text, (size_t)64 << 20);
-    size_t i;
-    json_t *part;
-    json_array_foreach(content, i, part) {
-        const json_t *piece = json_object_get(part, "text");
-        if (json_is_string(piece))
-            buffer_append(&text, json_string_value(piece), json_string_length(piece));
-    }
-    json_t *joined = text.failed ? NULL : json_stringn(buffer_str(&text).data, text.n);
-    buffer_release(&text);
-    return joined;
-}
-
-json_t *api_local_messages(const struct api_request *request)
-{
-    json_t *out = json_array();
-    size_t i;
-    json_t *message;
-    json_array_foreach(request->messages, i, message) {
-        const char *role = json_string_value(json_object_get(message, "role"));
-        json_t *plain = json_object();
-        if (json_object_set_new(plain, "role", json_string(strcmp(role, "developer") == 0 ? "system" : role)) < 0 ||
-            json_object_set_new(plain, "content", plain_content(json_object_get(message, "content"))) < 0 ||
-            json_array_append_new(out, plain) < 0) {
-            json_decref(out);
-            return NULL;
-        }
-    }
-    return out;
 }

@@ -67,13 +67,12 @@ static enum local_state local_state_of(const struct explainer *explainer, const 
         str_copy(detail, n_detail, str_of(request->local_unsupported));
         return LOCAL_UNSUPPORTED;
     }
-    json_t *messages = api_local_messages(request);
-    int status = messages != NULL ? model_chat_ids(explainer->chat, messages, NULL, &ids, NULL) : WEIR_E_MEMORY;
-    json_decref(messages);
+    struct error err = {0};
+    int status = api_local_prompt(request, explainer->chat, &ids, NULL, &err);
     *n_tokens = (int64_t)ids.n;
     ids_release(&ids);
     if (status < 0) {
-        str_copy(detail, n_detail, STR("messages"));
+        str_copy(detail, n_detail, str_of(err.where));
         return LOCAL_UNSUPPORTED;
     }
     return *n_tokens >= model_info_peek(explainer->chat)->n_context ? LOCAL_TOO_LONG : LOCAL_READY;

@@ -69,7 +69,7 @@ void request_answer_local(struct request *request)
     answer_head_init(&request->head, request->api.kind, request->decision_id, str_of(request->chat->name),
                      request->api.stream && request->api.include_usage);
     int n = (int)request->n_prompts * per_prompt(request);
-    if (request->n_prompts == 0 || choices_open(request, n) < 0) {
+    if (request->n_prompts == 0 || choices_open(request, n) < 0 || spoken_open(request, false) < 0) {
         struct api_error error;
         api_error_set(&error, 503, NULL, NULL, "The request does not fit into memory");
         request_enter(request, REQUEST_LOCAL);
@@ -122,8 +122,16 @@ static int prompt_of_rest(struct request *request, int index, struct ids *prompt
     for (size_t i = 0; i < base->n; i++)
         if (ids_append(prompt, base->data[i]) < 0)
             return error_set(err, WEIR_E_MEMORY, "prompt", "out of memory");
-    int status = tokenizer_encode(tokenizer, buffer_str(&request->choices[index].text), TOKENIZE_BARE, prompt, err);
-    *n_sent = prompt->n - base->n;
+    struct buffer closing;
+    buffer_init(&closing, 4096);
+    int status = 0;
+    if (spoken_opened_reasoning(request, &closing)) /* What was sent came after any reasoning. */
+        status = tokenizer_encode(tokenizer, buffer_str(&closing), TOKENIZE_BARE | TOKENIZE_SPECIAL, prompt, err);
+    buffer_release(&closing);
+    size_t n_before = prompt->n;
+    if (status == 0)
+        status = tokenizer_encode(tokenizer, buffer_str(&request->choices[index].text), TOKENIZE_BARE, prompt, err);
+    *n_sent = prompt->n - n_before;
     return status;
 }
 
@@ -169,8 +177,9 @@ void request_finish_locally(struct request *request)
     request->seams++;
     request->usage_known = true;
     str_copy(request->route, sizeof request->route, STR("local"));
+    int status = spoken_open(request, true);
     for (int i = 0; i < request->n_choices; i++) {
-        if (request->choices[i].ended || finish_choice(request, i, counted, &err) == 0)
+        if (status == 0 && (request->choices[i].ended || finish_choice(request, i, counted, &err) == 0))
             continue;
         struct api_error error;
         api_error_set(&error, 502, "stream_broken", NULL, "The answer broke off and could not be carried on");
@@ -182,7 +191,16 @@ void request_finish_locally(struct request *request)
 
 /* ------------------------------------------------------------------ events */
 
-static void on_token(struct request *request, int index, const struct session_event *event)
+/* The answer can't be told apart: there is no memory, or it is too long. */
+static void fail_parts(struct request *request)
+{
+    struct api_error error;
+    api_error_set(&error, 500, NULL, NULL, "The answer is larger than this server gives");
+    request_fail(request, &error, "error");
+}
+
+/* False: it failed, and the request is no more. */
+static bool on_token(struct request *request, int index, const struct session_event *event)
 {
     struct choice *choice = &request->choices[index];
     if (request->first_token_us < 0)
@@ -194,14 +212,24 @@ static void on_token(struct request *request, int index, const struct session_ev
     if (logprobs)
         logprob_lists_append(&choice->logprobs, request->api.kind, model_tokenizer_peek(request->chat->model), event->tokens, event->logprobs,
                              event->top, event->n_tokens, event->n_top);
+    if (choice->spoken != NULL) {
+        if (spoken_push(request, index, event->text, event->n_tokens) < 0) {
+            fail_parts(request);
+            return false;
+        }
+        if (spoken_is_done(choice))
+            session_cancel(choice->session);
+        return true;
+    }
     if (!request->api.stream) {
         buffer_append_str(&choice->text, event->text);
-        return;
+        return true;
     }
     if (event->text.n == 0 && !logprobs)
-        return;
+        return true;
     chunk_text(&request->head, index, event->text, logprobs ? &choice->logprobs : NULL, &request->out);
     logprob_lists_clear(&choice->logprobs);
+    return true;
 }
 
 /* False: it failed, and the request is no more. */
@@ -213,14 +241,20 @@ static bool on_session_end(struct request *request, int index, const struct sess
     if (index % per_prompt(request) == 0)
         request->usage.cached_tokens += event->usage.cached_tokens;
     request->usage.dropped_tokens += event->usage.dropped_tokens;
-    if (event->reason == FINISH_ERROR || event->reason == FINISH_CANCELLED) {
+    bool enough = event->reason == FINISH_CANCELLED && spoken_is_done(choice);
+    if ((event->reason == FINISH_ERROR || event->reason == FINISH_CANCELLED) && !enough) {
         struct api_error error;
         log_event(LOG_ERROR, "local_failed", "%s: %s", request->decision_id, event->error != NULL ? event->error->text : "cancelled");
         api_error_set(&error, 500, "local_model_failed", NULL, "The local model failed");
         request_fail(request, &error, "error");
         return false;
     }
-    choice->finish_reason = finish_name(event->reason);
+    if (choice->spoken != NULL && spoken_finish(request, index) < 0) {
+        fail_parts(request);
+        return false;
+    }
+    bool calls = spoken_has_calls(choice) && (event->reason != FINISH_LENGTH || spoken_is_done(choice));
+    choice->finish_reason = calls ? "tool_calls" : finish_name(event->reason);
     if (request->api.stream)
         chunk_finish(&request->head, index, choice->finish_reason, &request->out);
     return true;
@@ -256,7 +290,8 @@ static void finish_whole(struct request *request)
         pick_best(request, first, best);
         for (int k = 0; k < request->api.n; k++) {
             struct choice *choice = &request->choices[best[k]];
-            answer_choice(&request->head, index++, buffer_str(&choice->text), request->api.logprobs ? &choice->logprobs : NULL,
+            struct answer_message message = spoken_message(choice);
+            answer_choice(&request->head, index++, &message, request->api.logprobs ? &choice->logprobs : NULL,
                           choice->finish_reason, &request->out);
         }
     }
@@ -297,9 +332,7 @@ void local_pump(struct request *request)
         while (!choice->ended && session_next(choice->session, &event) == 1) {
             if (request->api.stream && !request->streaming && !(event.kind == SESSION_END && event.reason == FINISH_ERROR))
                 begin_stream(request);
-            if (event.kind == SESSION_TOKEN)
-                on_token(request, i, &event);
-            else if (!on_session_end(request, i, &event))
+            if (event.kind == SESSION_TOKEN ? !on_token(request, i, &event) : !on_session_end(request, i, &event))
                 return;
             if (request->api.stream && !stream_flush(request))
                 return;

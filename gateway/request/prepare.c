@@ -72,16 +72,6 @@ static void close_local(struct request *request, enum local_state state, const c
     str_copy(request->local_detail, sizeof request->local_detail, str_of(detail));
 }
 
-static int encode_chat(struct request *request, struct error *err)
-{
-    json_t *messages = api_local_messages(&request->api);
-    if (messages == NULL)
-        return error_set(err, WEIR_E_MEMORY, "messages", "out of memory");
-    int status = model_chat_ids(request->chat->model, messages, NULL, &request->prompts[0], err);
-    json_decref(messages);
-    return status;
-}
-
 /* How many of a conversation's first ids stay in a context shift: those that it shares with its instructions alone under another
  * question, hence the system message and what the template puts around it. */
 static int count_kept(struct request *request)
@@ -98,7 +88,8 @@ static int count_kept(struct request *request)
     struct ids ids = {0};
     struct error err;
     size_t n = 0;
-    if (model_chat_ids(request->chat->model, head, NULL, &ids, &err) == 0)
+    struct chat_settings settings = {.tools = request->api.tools};
+    if (model_chat_prompt(request->chat->model, head, &settings, &ids, NULL, &err) == 0)
         while (n < ids.n && n < request->prompts[0].n && ids.data[n] == request->prompts[0].data[n])
             n++;
     ids_release(&ids);
@@ -147,13 +138,13 @@ static void tokenize(struct request *request)
     for (size_t i = 0; i < n; i++) {
         int status;
         if (request->api.kind == API_CHAT)
-            status = encode_chat(request, err);
+            status = api_local_prompt(&request->api, request->chat->model, &request->prompts[0], &request->begun, err);
         else if (request->api.texts[i].ids != NULL)
             status = copy_ids(&request->prompts[i], &request->api.texts[i], info->n_vocab, err);
         else
             status = tokenizer_encode(tokenizer, request->api.texts[i].text, 0, &request->prompts[i], err);
         if (status < 0) {
-            close_local(request, LOCAL_UNSUPPORTED, request->api.kind == API_CHAT ? "messages" : "prompt");
+            close_local(request, LOCAL_UNSUPPORTED, request->api.kind == API_CHAT ? err->where : "prompt");
             return;
         }
         if (request->prompts[i].n >= (size_t)info->n_context && !request->api.sampling.context_shift)

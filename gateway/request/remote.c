@@ -21,6 +21,10 @@ static void take_usage(struct request *request, const struct relay_event *event)
 
 static bool may_finish_locally(const struct request *request)
 {
+    /* A begun call is no beginning that others' text could follow. */
+    bool forced = request->api.tool_choice == TOOL_CHOICE_REQUIRED || request->api.tool_choice == TOOL_CHOICE_NAMED;
+    if (request->streaming && (forced || request->calls_sent))
+        return false;
     return request->decision.local_last && request->local == LOCAL_READY && request->verdict->local_permitted && request->n_prompts > 0;
 }
 
@@ -86,6 +90,7 @@ static void on_delta(struct request *request, const struct relay_event *event)
         more |= strcmp(name, "role") != 0 && strcmp(name, "content") != 0 && !json_is_null(value);
     if (text.n > 0 || more || event->logprobs != NULL)
         chunk_delta(&request->head, index, more ? delta : NULL, has_text && text.n > 0, text, event->logprobs, &request->out);
+    request->calls_sent |= json_array_size(json_object_get(delta, "tool_calls")) > 0;
     json_decref(delta);
     if (event->finish_reason != NULL)
         finish_choice(request, index, event->finish_reason);

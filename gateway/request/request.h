@@ -41,6 +41,7 @@ struct choice {
     double sum_logprob;
     int n_tokens;
     struct restorer restorer;
+    struct spoken *spoken; /* spoken.c; NULL: a local answer is plain text, or it is not from here. */
 };
 
 struct request {
@@ -75,6 +76,7 @@ struct request {
     bool scored;
     struct ids *prompts;          /* One for each text (chat: one). */
     size_t n_prompts;
+    struct buffer begun;          /* The end of a chat's prompt that is the answer's own beginning. */
     enum local_state local;
     char local_detail[DECIDE_NAME_BYTES];
     struct error prepare_error;   /* Of the local side; the remote side closes by itself. */
@@ -104,6 +106,7 @@ struct request {
     struct restorer *call_restorers; /* Of tool-call arguments; one for each (choice, call). */
     int *call_keys;
     int n_call_restorers;
+    bool calls_sent;              /* A remote stream has called tools: nobody else can carry it on. */
 };
 
 /* Opens a request for an endpoint and runs it as far as it goes at once. */
@@ -148,6 +151,20 @@ void remote_cancel(struct request *request);
 void request_embed(struct request *request); /* Embeddings and reranking. */
 /* rerank.c: on a worker. */
 int rerank_compute(struct request *request, struct error *err);
+
+/* spoken.c: reasoning and tool calls of a local chat answer told apart. Readers for all choices, where the model's answers have parts.
+ * resumed: goes on with text that was sent before. */
+int spoken_open(struct request *request, bool resumed) WEIR_CHECKED;
+void spoken_close(struct choice *choice);
+/* Text with n_tokens tokens: into the stream, or the choice. */
+int spoken_push(struct request *request, int index, str text, int n_tokens) WEIR_CHECKED;
+int spoken_finish(struct request *request, int index) WEIR_CHECKED;
+/* The choice's whole message. */
+struct answer_message spoken_message(const struct choice *choice);
+bool spoken_has_calls(const struct choice *choice);
+bool spoken_is_done(const struct choice *choice); /* All calls that were wanted are there. */
+/* Has the prompt opened reasoning? *closing: text that closes it. */
+bool spoken_opened_reasoning(const struct request *request, struct buffer *closing);
 
 /* echo.c: log-probabilities of the prompts of a completion that echoes them, on a worker; then local_begin. */
 void request_echo(struct request *request);

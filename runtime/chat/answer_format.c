@@ -62,3 +62,11 @@ size_t answer_format_open_reasoning(const struct answer_format *format, str prom
     size_t n = mark_at_end(format->think_open, end);
     return n > 0 ? n + prompt.n - end.n : 0;
 }
+
+bool answer_format_close_reasoning(const struct answer_format *format, str text, struct buffer *out)
+{
+    if (format == NULL || answer_format_open_reasoning(format, text) == 0)
+        return false;
+    buffer_printf(out, "%s\n\n", format->think_close);
+    return true;
+}

@@ -1,0 +1,73 @@
+/* A conversation as a local model takes it. */
+#include "api/api_request.h"
+
+/* Content as one string: text parts one after the other. */
+static json_t *plain_content(const json_t *content)
+{
+    if (json_is_string(content))
+        return json_incref((json_t *)(uintptr_t)content);
+    struct buffer text;
+    buffer_init(&text, (size_t)64 << 20);
+    size_t i;
+    json_t *part;
+    json_array_foreach(content, i, part) {
+        const json_t *piece = json_object_get(part, "text");
+        if (json_is_string(piece))
+            buffer_append(&text, json_string_value(piece), json_string_length(piece));
+    }
+    json_t *joined = text.failed ? NULL : json_stringn(buffer_str(&text).data, text.n);
+    buffer_release(&text);
+    return joined;
+}
+
+/* Members that templates know how to show; message_member_is_local has let no other by. */
+static int copy_members(const json_t *message, json_t *out)
+{
+    static const char *const names[] = {"tool_calls", "tool_call_id", "reasoning_content", "reasoning"};
+    int status = 0;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        json_t *value = json_object_get(message, names[i]);
+        if (value != NULL && !json_is_null(value))
+            status |= json_object_set(out, names[i], value);
+    }
+    const char *role = json_string_value(json_object_get(message, "role"));
+    json_t *name = json_object_get(message, "name");
+    if (strcmp(role, "tool") == 0 && json_is_string(name))
+        status |= json_object_set(out, "name", name);
+    return status;
+}
+
+json_t *api_local_messages(const struct api_request *request)
+{
+    json_t *out = json_array();
+    size_t i;
+    json_t *message;
+    json_array_foreach(request->messages, i, message) {
+        const char *role = json_string_value(json_object_get(message, "role"));
+        json_t *plain = json_object();
+        if (json_object_set_new(plain, "role", json_string(strcmp(role, "developer") == 0 ? "system" : role)) < 0 ||
+            json_object_set_new(plain, "content", plain_content(json_object_get(message, "content"))) < 0 || copy_members(message, plain) < 0 ||
+            json_array_append_new(out, plain) < 0) {
+            json_decref(out);
+            return NULL;
+        }
+    }
+    return out;
+}
+
+int api_local_prompt(const struct api_request *request, const struct model *model, struct ids *out, struct buffer *begun, struct error *err)
+{
+    bool forced = request->tool_choice == TOOL_CHOICE_REQUIRED || request->tool_choice == TOOL_CHOICE_NAMED;
+    struct chat_settings settings = {.tools = request->tools, .must_call = forced, .call_name = request->tool_name};
+    if (request->tools != NULL && !answer_format_has_tools(model_answer_format_peek(model)))
+        return error_set(err, WEIR_E_UNSUPPORTED, "tools", "the local model's chat template has no tool calls");
+    json_t *messages = api_local_messages(request);
+    if (messages == NULL)
+        return error_set(err, WEIR_E_MEMORY, "messages", "out of memory");
+    int status = model_chat_prompt(model, messages, &settings, out, begun, err);
+    json_decref(messages);
+    str where = str_of(err->where);
+    if (status < 0 && !str_starts(where, STR("messages[")) && !str_equal(where, STR("tools")) && !str_equal(where, STR("tool_choice")))
+        str_copy(err->where, sizeof err->where, STR("messages"));
+    return status;
+}
