@@ -213,7 +213,7 @@ static bool on_token(struct request *request, int index, const struct session_ev
         logprob_lists_append(&choice->logprobs, request->api.kind, model_tokenizer_peek(request->chat->model), event->tokens, event->logprobs,
                              event->top, event->n_tokens, event->n_top);
     if (choice->spoken != NULL) {
-        if (spoken_push(request, index, event->text, event->n_tokens) < 0) {
+        if (spoken_push(request, index, event->text, event->tokens, event->n_tokens) < 0) {
             fail_parts(request);
             return false;
         }

@@ -156,8 +156,8 @@ int rerank_compute(struct request *request, struct error *err);
  * resumed: goes on with text that was sent before. */
 int spoken_open(struct request *request, bool resumed) WEIR_CHECKED;
 void spoken_close(struct choice *choice);
-/* Text with n_tokens tokens: into the stream, or the choice. */
-int spoken_push(struct request *request, int index, str text, int n_tokens) WEIR_CHECKED;
+/* Text and the tokens it is made of: into the stream, or the choice. */
+int spoken_push(struct request *request, int index, str text, const int32_t *tokens, int n_tokens) WEIR_CHECKED;
 int spoken_finish(struct request *request, int index) WEIR_CHECKED;
 /* The choice's whole message. */
 struct answer_message spoken_message(const struct choice *choice);

@@ -10,6 +10,8 @@ struct spoken {
     struct request *request;
     int index;
     struct answer_reader *reader;
+    struct detokenizer detokenizer; /* Counts each token where its text is. */
+    struct buffer piece;
     struct buffer reasoning, calls, arguments;
     char name[130], id[48];
     bool failed;
@@ -92,7 +94,8 @@ static int open_one(struct request *request, int index, bool resumed)
     request->choices[index].spoken = spoken;
     spoken->request = request;
     spoken->index = index;
-    struct buffer *buffers[] = {&spoken->reasoning, &spoken->calls, &spoken->arguments};
+    detokenizer_init(&spoken->detokenizer, model_tokenizer_peek(request->chat->model));
+    struct buffer *buffers[] = {&spoken->piece, &spoken->reasoning, &spoken->calls, &spoken->arguments};
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
         buffer_init(buffers[i], PART_BYTES);
     struct answer_reading reading = {.tools = request->api.tools, .one_call = request->api.one_call, .part = on_part, .user = spoken};
@@ -118,19 +121,37 @@ void spoken_close(struct choice *choice)
     if (spoken == NULL)
         return;
     answer_reader_free(spoken->reader);
+    buffer_release(&spoken->piece);
     buffer_release(&spoken->reasoning);
     buffer_release(&spoken->calls);
     buffer_release(&spoken->arguments);
     free(spoken);
 }
 
-int spoken_push(struct request *request, int index, str text, int n_tokens)
+/* One token's text. */
+static int push_piece(struct spoken *spoken, str text, bool counts)
 {
-    struct spoken *spoken = request->choices[index].spoken;
     bool before = answer_reader_in_reasoning(spoken->reader);
     int status = answer_reader_push(spoken->reader, text);
-    if (before || answer_reader_in_reasoning(spoken->reader)) /* The marks' own tokens too. */
-        request->usage.reasoning_tokens += n_tokens;
+    if (counts && (before || answer_reader_in_reasoning(spoken->reader))) /* The marks' own tokens too. */
+        spoken->request->usage.reasoning_tokens++;
+    return status;
+}
+
+int spoken_push(struct request *request, int index, str text, const int32_t *tokens, int n_tokens)
+{
+    struct spoken *spoken = request->choices[index].spoken;
+    int status = 0;
+    for (int i = 0; i < n_tokens && status == 0; i++) {
+        buffer_clear(&spoken->piece);
+        status = detokenizer_push(&spoken->detokenizer, tokens[i], &spoken->piece);
+        size_t n = spoken->piece.n < text.n && i < n_tokens - 1 ? spoken->piece.n : text.n;
+        if (status == 0)
+            status = push_piece(spoken, (str){text.data, n}, true);
+        text = (str){text.data + n, text.n - n};
+    }
+    if (status == 0 && text.n > 0)
+        status = push_piece(spoken, text, false);
     return spoken->failed ? WEIR_E_LIMIT : status;
 }
 

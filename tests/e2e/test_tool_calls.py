@@ -1,0 +1,210 @@
+"""Tool calls and reasoning of local models, by the OpenAI SDK against the real binary: tiny models with real chat templates say what
+models of those families say, and the whole path (template, engine, reader, answer) makes messages and chunks of it."""
+import json
+import os
+import pathlib
+import subprocess
+
+import openai
+import pytest
+
+import script_model
+from gateway_case import MODEL, ask, gateway, rows_of
+from provider import Provider
+from weir_process import BINARY
+
+TEMPLATES = pathlib.Path(os.environ.get("WEIR_SHARED", pathlib.Path(__file__).parents[3] / "shared")) / "fixtures" / "templates"
+QUESTION = [{"role": "user", "content": "Weather in Oslo?"}]
+TOOLS = [{"type": "function", "function": {"name": "get_weather", "description": "Current weather.", "parameters": {
+    "type": "object", "properties": {"city": {"type": "string"}, "days": {"type": "integer"}}, "required": ["city"]}}}]
+CALL = '<tool_call>\n{"name": "get_weather", "arguments": {"city": "Oslo", "days": 1}}\n</tool_call>'
+OSLO = {"city": "Oslo", "days": 1}
+
+# name: (template, the prompt's last token, what is said, end token, special tokens)
+CHATML = ["<|im_start|>", "<|im_end|>"]
+MODELS = {
+    "all": ("Qwen3-0.6B", {"\n": "<think>\nI must look, twice.\n</think>\n\nLet me see.\n" + CALL + '\n<tool_call>\n{"name": "get_weather", "arguments": {"city": "Bergen"}}\n</tool_call>'}, *CHATML[::-1]),
+    "said": ("Qwen3-0.6B", {"\n": "It is cold in Oslo."}, *CHATML[::-1]),
+    "wrong": ("Qwen3-0.6B", {"\n": '<tool_call>\n{"name": "get_weather", "arguments": {city: Oslo}}\n</tool_call>'}, *CHATML[::-1]),
+    "long": ("Qwen3-0.6B", {"\n": '<tool_call>\n{"name": "get_weather", "arguments": {"city": "%s"}}\n</tool_call>' % "".join(f"{i:03x}" for i in range(1100))}, *CHATML[::-1]),
+    "forced": ("Qwen3-0.6B", {" ": '{"city": "Oslo", "days": 1}}\n</tool_call>', '"': 'get_weather", "arguments": {"days": 2}}\n</tool_call>', "\n": "I would rather talk."}, *CHATML[::-1]),
+    "opened": ("Qwen3.5-4B", {"\n": "It is said\nto rain.\n</think>\n\n<tool_call>\n<function=get_weather>\n<parameter=city>\nOslo\n</parameter>\n<parameter=days>\n1\n</parameter>\n</function>\n</tool_call>"},
+               *CHATML[::-1]),
+    "llama": ("Llama-3.2-3B-Instruct", {"\n": '{"name": "get_weather", "parameters": {"city": "Oslo", "days": 1}}'}, "<|eot_id|>", "<|start_header_id|>", "<|end_header_id|>", "<|begin_of_text|>"),
+    "nemo": ("Mistral-Nemo-Instruct-2407", {"[/INST]": '[TOOL_CALLS][{"name": "get_weather", "arguments": {"city": "Oslo", "days": 1}, "id": "123456789"}]'}, "</s>",
+             "[INST]", "[TOOL_CALLS]", "[AVAILABLE_TOOLS]", "[/AVAILABLE_TOOLS]", "[TOOL_RESULTS]", "[/TOOL_RESULTS]", "<s>"),
+    "lfm": ("LFM2.5-8B-A1B", {"\n": "<|tool_call_start|>[get_weather(city='Oslo', days=1)]<|tool_call_end|>"}, *CHATML[::-1], "<|tool_call_start|>", "<|tool_call_end|>", "<|startoftext|>"),
+    "hermes": ("Hermes-3-tools", {"\n": CALL}, *CHATML[::-1]),
+}
+
+
+def model_file(folder, name):
+    template, scripts, end, *specials = MODELS[name]
+    source = (TEMPLATES / "models" / f"{template}.jinja").read_bytes().decode()
+    begins = {"<s>", "<|begin_of_text|>", "<|startoftext|>"}.intersection(specials)
+    return script_model.write(folder / f"{name}.gguf", source, scripts, end, specials, bos=next(iter(begins), end))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("tool-calls")
+
+
+@pytest.fixture(scope="module")
+def files(folder):
+    return {name: model_file(folder, name) for name in MODELS}
+
+
+@pytest.fixture(scope="module")
+def weir(folder, files):
+    others = {name: {"path": str(path), "kv_budget": 64 << 20} for name, path in files.items()}
+    with gateway(folder / "weir", settings={"models": {"others": others}}) as weir:
+        yield weir
+
+
+@pytest.fixture(scope="module")
+def client(weir):
+    return openai.OpenAI(base_url=weir.url + "/v1", api_key="anything", max_retries=0)
+
+
+def create(client, name, **more):
+    return client.chat.completions.create(**{"model": "local/" + name, "messages": QUESTION, "tools": TOOLS, "temperature": 0, **more})
+
+
+def calls_of(message):
+    return [(call.function.name, json.loads(call.function.arguments)) for call in message.tool_calls or []]
+
+
+def gathered(chunks):
+    """A stream's message put together as the SDK's users do: (content, reasoning, calls, finish reason)."""
+    content, reasoning, calls, reason = "", "", {}, None
+    for chunk in chunks:
+        for choice in chunk.choices:
+            content += choice.delta.content or ""
+            reasoning += getattr(choice.delta, "reasoning_content", None) or ""
+            for call in choice.delta.tool_calls or []:
+                if call.index not in calls:
+                    assert call.id.startswith("call_local_") and call.type == "function" and call.function.arguments == ""
+                    calls[call.index] = [call.function.name, ""]
+                else:
+                    assert call.id is None and call.function.name is None
+                    calls[call.index][1] += call.function.arguments
+            reason = choice.finish_reason or reason
+    assert list(calls) == list(range(len(calls)))
+    return content, reasoning, [(name, json.loads(arguments)) for name, arguments in calls.values()], reason
+
+
+def test_reasoning_text_and_calls_come_apart_whole_and_streamed(client, weir):
+    raw = client.chat.completions.with_raw_response.create(model="local/all", messages=QUESTION, tools=TOOLS, temperature=0)
+    whole = raw.parse()
+    message = whole.choices[0].message
+    assert message.reasoning_content == "I must look, twice." and message.content == "Let me see."
+    assert calls_of(message) == [("get_weather", OSLO), ("get_weather", {"city": "Bergen"})]
+    ids = [call.id for call in message.tool_calls]
+    assert len(set(ids)) == 2 and all(id.startswith("call_local_") and len(id) <= 40 for id in ids)
+    assert whole.choices[0].finish_reason == "tool_calls"
+    thought = whole.usage.completion_tokens_details.reasoning_tokens
+    # Tokens are pieces of two or three characters here.
+    assert len("<think>I must look, twice.</think>") / 4 < thought < whole.usage.completion_tokens / 2
+    row = weir.query("SELECT finish_reason, route FROM outcome WHERE decision_id = '%s'" % raw.headers["x-weir-decision-id"])
+    assert row == [("tool_calls", "local")]
+    chunks = list(create(client, "all", stream=True, stream_options={"include_usage": True}))
+    assert chunks[0].choices[0].delta.role == "assistant" and not chunks[0].choices[0].delta.content
+    assert gathered(chunks) == ("Let me see.", "I must look, twice.", calls_of(message), "tool_calls")
+    assert chunks[-1].usage.completion_tokens == whole.usage.completion_tokens and chunks[-1].usage.completion_tokens_details == whole.usage.completion_tokens_details
+    assert [create(client, "all").usage.completion_tokens_details.reasoning_tokens for _ in range(3)] == [thought] * 3
+
+
+def test_each_choice_and_each_log_probability_has_its_place(client):
+    answer = create(client, "all", n=2)
+    assert [calls_of(choice.message) for choice in answer.choices] == [[("get_weather", OSLO), ("get_weather", {"city": "Bergen"})]] * 2
+    assert len({call.id for choice in answer.choices for call in choice.message.tool_calls}) == 4
+    whole = create(client, "all", logprobs=True).choices[0].logprobs.content
+    streamed = [item for chunk in create(client, "all", logprobs=True, stream=True) for choice in chunk.choices if choice.logprobs for item in choice.logprobs.content]
+    assert [item.token for item in streamed] == [item.token for item in whole]
+    assert "".join(item.token for item in whole).startswith("<think>\nI must look")
+
+
+@pytest.mark.parametrize("name", ["opened", "llama", "nemo", "lfm", "hermes"])
+def test_each_familys_manner_of_calling_is_understood(client, name):
+    whole = create(client, name).choices[0]
+    assert calls_of(whole.message) == [("get_weather", OSLO)] and whole.finish_reason == "tool_calls" and whole.message.content is None
+    content, reasoning, calls, reason = gathered(create(client, name, stream=True))
+    assert (content, calls, reason) == ("", [("get_weather", OSLO)], "tool_calls")
+    assert reasoning == (getattr(whole.message, "reasoning_content", None) or "") == ("It is said\nto rain." if name == "opened" else "")
+
+
+@pytest.mark.parametrize("name, case", [("said", "tools_simple"), ("said", "tool_round_simple"), ("said", "tool_parallel"), ("said", "tool_round_string_arguments"),
+                                        ("said", "thinking_on"), ("nemo", "tool_round_simple"), ("llama", "tools_simple"), ("lfm", "tool_parallel")])
+def test_tools_calls_and_results_reach_the_model_as_the_reference_renders_them(client, files, name, case):
+    given = next(c for c in json.loads((TEMPLATES / "cases.json").read_text())["cases"] if c["id"] == case)
+    messages = json.loads(json.dumps(given.get("given", given["messages"])))
+    for message in messages:
+        for call in message.get("tool_calls") or []:
+            if not isinstance(call["function"]["arguments"], str):
+                call["function"]["arguments"] = json.dumps(call["function"]["arguments"])
+    if name == "nemo":  # Its ids are nine letters and digits: other ones are taken too, and the same one always becomes the same.
+        messages = json.loads(json.dumps(messages).replace("k1l2m3n4o", "call_abcdefghijklmnopqrstuvwx"))
+    usage = create(client, name, messages=messages, **({"tools": given["tools"]} if "tools" in given else {"tools": openai.omit})).usage
+    expected = json.loads((TEMPLATES / "expected" / f"{MODELS[name][0]}.json").read_text())["cases"][case]["text"]
+    lines = json.dumps({"id": 0, "text": expected}) + "\n"
+    run = subprocess.run([BINARY, "tokenize", "--model", str(files[name]), "--special", "--bare"], input=lines, capture_output=True, text=True, check=True)
+    assert usage.prompt_tokens == len(json.loads(run.stdout)["ids"])
+
+
+def test_a_loop_goes_round(client):
+    first = create(client, "all").choices[0].message
+    results = [{"role": "tool", "tool_call_id": call.id, "content": "-3"} for call in first.tool_calls]
+    answer = create(client, "said", messages=[*QUESTION, first.model_dump(exclude_none=True), *results])
+    assert answer.choices[0].message.content == "It is cold in Oslo." and answer.choices[0].finish_reason == "stop"
+    assert answer.choices[0].message.tool_calls is None
+
+
+def test_a_choice_of_tools_is_kept(client):
+    assert calls_of(create(client, "forced", tool_choice={"type": "function", "function": {"name": "get_weather"}}).choices[0].message) == [("get_weather", OSLO)]
+    assert calls_of(create(client, "forced", tool_choice="required").choices[0].message) == [("get_weather", {"days": 2})]
+    assert gathered(create(client, "forced", tool_choice="required", stream=True))[2:] == ([("get_weather", {"days": 2})], "tool_calls")
+    assert create(client, "forced").choices[0].message.content == "I would rather talk."
+    none = create(client, "all", tool_choice="none").choices[0]
+    assert none.message.tool_calls is None and none.finish_reason == "stop" and CALL in none.message.content
+    one, two = create(client, "all", parallel_tool_calls=False), create(client, "all")
+    assert calls_of(one.choices[0].message) == [("get_weather", OSLO)] and one.choices[0].finish_reason == "tool_calls"
+    assert one.usage.completion_tokens < two.usage.completion_tokens, "what is not wanted is not generated"
+    assert gathered(create(client, "all", parallel_tool_calls=False, stream=True))[2:] == ([("get_weather", OSLO)], "tool_calls")
+
+
+def test_a_malformed_call_is_content(client):
+    wrong = create(client, "wrong").choices[0]
+    assert wrong.message.content == MODELS["wrong"][1]["\n"] and wrong.message.tool_calls is None and wrong.finish_reason == "stop"
+    assert gathered(create(client, "wrong", stream=True)) == (wrong.message.content, "", [], "stop")
+    cut = create(client, "all", max_tokens=40).choices[0]
+    assert cut.finish_reason == "length" and cut.message.tool_calls is None and cut.message.content.startswith("Let me see.\n<tool_call>")
+
+
+def test_long_arguments_stream_before_the_call_is_whole(client):
+    deltas = [call.function.arguments for chunk in create(client, "long", stream=True) for choice in chunk.choices for call in choice.delta.tool_calls or []]
+    assert len(deltas) > 100 and len(json.loads("".join(deltas))["city"]) == 3300
+
+
+def test_a_model_without_tools_says_so_and_under_auto_another_answers(client, weir, folder):
+    for change, param in ((dict(model="local"), "tools"), (dict(tools=[{"type": "function", "function": {**TOOLS[0]["function"], "strict": True}}]), "tools[0].function.strict"),
+                          (dict(tool_choice={"type": "function", "function": {"name": "other"}}), "tool_choice")):
+        with pytest.raises(openai.BadRequestError) as caught:
+            client.chat.completions.create(**{"model": "local/all", "messages": QUESTION, "tools": TOOLS, **change})
+        assert caught.value.param == param and caught.value.code == "unsupported_parameter" and param in caught.value.message
+    follow = [*QUESTION, {"role": "assistant", "tool_calls": [{"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}]}, {"role": "tool", "tool_call_id": "1", "content": "x"}]
+    with pytest.raises(openai.BadRequestError) as caught:
+        client.chat.completions.create(model="local", messages=follow)
+    assert caught.value.param == "messages[1].tool_calls"
+    with Provider(folder / "certificates") as far, gateway(folder / "escalates", {"first": far}) as other:
+        answer = ask(other, body={"model": "auto", "messages": QUESTION, "tools": TOOLS})
+        assert answer.headers["x-weir-route"] == "remote:first/" + MODEL and answer.headers["x-weir-reason"].startswith("local_unsupported")
+        assert json.loads(rows_of(other, answer).decision["inputs"])["local"] == {"state": "unsupported", "detail": "tools"}
+
+
+def test_the_chat_model_itself_calls_under_auto(folder, files):
+    with gateway(folder / "chat", settings={"models": {"chat": {"path": str(files["all"])}}}) as weir:
+        client = openai.OpenAI(base_url=weir.url + "/v1", api_key="anything", max_retries=0)
+        message = client.chat.completions.create(model="auto", messages=QUESTION, tools=TOOLS, temperature=0).choices[0].message
+        assert calls_of(message)[0] == ("get_weather", OSLO)
+        assert not any("Oslo" in line for line in weir.log)
