@@ -55,10 +55,11 @@ void call_begin(struct answer_reader *reader)
 static void fail(struct answer_reader *reader, const char *again)
 {
     reader->state = READING_TEXT;
+    reader->in_list = reader->after_call = false;
     if (reader->committed) {
         reader_emit(reader, ANSWER_CALL_END, (str){NULL, 0});
     } else {
-        reader->in_list = reader->after_call = reader->skips_blanks = false;
+        reader->skips_blanks = false;
         reader->has_said = true;
         reader_emit(reader, ANSWER_CONTENT, buffer_str(&reader->opening));
         reader_emit(reader, ANSWER_CONTENT, call_str(reader));
