@@ -157,7 +157,11 @@ struct chat_settings {
     bool must_call;        /* The answer is begun as a call: what is sampled can only go on with it. WEIR_E_UNSUPPORTED: no such
                               beginning is known (where "tool_choice"). */
     const char *call_name; /* With must_call: of this tool, NULL: of any. */
+    const json_t *variables; /* Further variables of the template (enable_thinking and the like), an object; NULL: none.
+                              WEIR_E_UNSUPPORTED (where "chat_template_kwargs.NAME"): the template does not know it. */
 };
+/* Does the model's template name this variable? */
+bool model_template_knows(const struct model *model, const char *variable);
 /* As model_chat_ids. begun (may be NULL): gets the text at the prompt's end that is the answer's own beginning (an opened reasoning
  * mark, a begun call), which an answer_reader must read first. Messages may hold tool_calls and reasoning_content as the API has
  * them, and results with the role tool. WEIR_E_UNSUPPORTED (where "messages[i].tool_calls"): the template shows none. */

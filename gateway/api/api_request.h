@@ -47,6 +47,8 @@ struct api_request {
     enum tool_choice tool_choice;
     const char *tool_name;    /* TOOL_CHOICE_NAMED. */
     bool one_call;            /* parallel_tool_calls is false. */
+    const json_t *template_variables; /* chat_template_kwargs, borrowed; NULL: none. */
+    const char *reasoning_effort;     /* Chat; NULL: not said. */
     struct api_text *texts;   /* Completions: prompts; embeddings: inputs; rerank: the query, then the documents. */
     size_t n_texts;
     bool token_input;         /* Some of texts are ids: nobody can scan them. */

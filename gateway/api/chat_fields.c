@@ -9,7 +9,7 @@ static const char *const known[] = {
     /* What the answer looks like. */
     "response_format", "structured_outputs", "json_schema", "grammar",
     /* Looked at below: some of their values ask for nothing. */
-    "tools", "tool_choice", "parallel_tool_calls", "functions", "function_call", "store", "service_tier",
+    "tools", "tool_choice", "parallel_tool_calls", "functions", "function_call", "store", "service_tier", "chat_template_kwargs", "reasoning_effort",
     "modalities", NULL};
 
 static bool role_is_known(str role)
@@ -175,7 +175,16 @@ static int parse_passed_through(struct api_request *request, struct api_error *e
 {
     struct error err = {0};
     json_t *value;
-    int status = json_member_array(request->body, "functions", &value, &err);
+    json_t *variables = NULL;
+    str effort = {NULL, 0};
+    int status = json_member_object(request->body, "chat_template_kwargs", &variables, &err);
+    if (status >= 0)
+        status = json_member_str(request->body, "reasoning_effort", &effort, &err);
+    if (status < 0)
+        return api_error_from_field(error, NULL, &err);
+    request->template_variables = variables;
+    request->reasoning_effort = effort.data;
+    status = json_member_array(request->body, "functions", &value, &err);
     if (status < 0)
         return api_error_from_field(error, NULL, &err);
     const json_t *choice = json_object_get(request->body, "function_call");

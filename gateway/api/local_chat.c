@@ -55,19 +55,51 @@ json_t *api_local_messages(const struct api_request *request)
     return out;
 }
 
+/* The template's variables for what the caller wants of its reasoning: by their own names, or an effort in OpenAI's word. New
+ * reference in *out, NULL: none. */
+static int template_variables(const struct api_request *request, const struct model *model, json_t **out, struct error *err)
+{
+    const char *effort = request->reasoning_effort;
+    *out = request->template_variables != NULL ? json_copy((json_t *)(uintptr_t)request->template_variables) : NULL;
+    if (effort == NULL)
+        return 0;
+    bool by_name = model_template_knows(model, "reasoning_effort"), by_switch = model_template_knows(model, "enable_thinking");
+    bool none = strcmp(effort, "none") == 0;
+    if (!by_name && !by_switch && !(none && !answer_format_has_reasoning(model_answer_format_peek(model))))
+        return error_set(err, WEIR_E_UNSUPPORTED, "reasoning_effort", "the local model's chat template knows no such setting");
+    if (*out == NULL)
+        *out = json_object();
+    int status = 0;
+    if (by_name)
+        status = json_object_set_new(*out, "reasoning_effort", json_string(effort));
+    else if (by_switch && json_object_get(*out, "enable_thinking") == NULL)
+        status = json_object_set_new(*out, "enable_thinking", json_boolean(!none));
+    return status < 0 ? error_set(err, WEIR_E_MEMORY, "reasoning_effort", "out of memory") : 0;
+}
+
+/* Is this the name of a request's field that a model may refuse? */
+static bool is_field(str where)
+{
+    return str_starts(where, STR("messages[")) || str_equal(where, STR("tools")) || str_equal(where, STR("tool_choice")) ||
+           str_equal(where, STR("reasoning_effort")) || str_starts(where, STR("chat_template_kwargs."));
+}
+
 int api_local_prompt(const struct api_request *request, const struct model *model, struct ids *out, struct buffer *begun, struct error *err)
 {
     bool forced = request->tool_choice == TOOL_CHOICE_REQUIRED || request->tool_choice == TOOL_CHOICE_NAMED;
     struct chat_settings settings = {.tools = request->tools, .must_call = forced, .call_name = request->tool_name};
+    json_t *variables = NULL, *messages = NULL;
     if (request->tools != NULL && !answer_format_has_tools(model_answer_format_peek(model)))
         return error_set(err, WEIR_E_UNSUPPORTED, "tools", "the local model's chat template has no tool calls");
-    json_t *messages = api_local_messages(request);
-    if (messages == NULL)
-        return error_set(err, WEIR_E_MEMORY, "messages", "out of memory");
-    int status = model_chat_prompt(model, messages, &settings, out, begun, err);
+    int status = template_variables(request, model, &variables, err);
+    if (status == 0 && (messages = api_local_messages(request)) == NULL)
+        status = error_set(err, WEIR_E_MEMORY, "messages", "out of memory");
+    settings.variables = variables;
+    if (status == 0)
+        status = model_chat_prompt(model, messages, &settings, out, begun, err);
     json_decref(messages);
-    str where = str_of(err->where);
-    if (status < 0 && !str_starts(where, STR("messages[")) && !str_equal(where, STR("tools")) && !str_equal(where, STR("tool_choice")))
+    json_decref(variables);
+    if (status < 0 && !is_field(str_of(err->where)))
         str_copy(err->where, sizeof err->where, STR("messages"));
     return status;
 }

@@ -8,12 +8,14 @@
 #include "chat/specials.h"
 
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { MAX_TEMPLATE_BYTES = 4 << 20 };
 
 struct chat {
     struct chat_template *template;
+    struct buffer source;
     struct error failure; /* Of compiling; status 0: none. */
     struct specials specials;
     json_t *variables; /* bos_token and the like. */
@@ -120,7 +122,6 @@ static int read_gguf(struct chat *chat, const struct model_file *file, struct bu
 
 int chat_open(struct chat **out, const struct model_file *file, const struct tokenizer *tokenizer, struct error *err)
 {
-    struct buffer source;
     *out = NULL;
     struct chat *chat = calloc(1, sizeof *chat);
     if (chat == NULL || (chat->variables = json_object()) == NULL) {
@@ -128,23 +129,23 @@ int chat_open(struct chat **out, const struct model_file *file, const struct tok
         return error_set(err, WEIR_E_MEMORY, "chat template", "no memory");
     }
     chat->specials.tokenizer = tokenizer;
-    buffer_init(&source, MAX_TEMPLATE_BYTES);
-    int status = model_file_is_gguf(file) ? read_gguf(chat, file, &source, err) : read_directory(chat, file, &source, err);
-    if (status == 0 && source.failed)
+    struct buffer *source = &chat->source;
+    buffer_init(source, MAX_TEMPLATE_BYTES);
+    int status = model_file_is_gguf(file) ? read_gguf(chat, file, source, err) : read_directory(chat, file, source, err);
+    if (status == 0 && source->failed)
         status = error_set(err, WEIR_E_LIMIT, model_file_path(file), "the chat template is larger than %d bytes", MAX_TEMPLATE_BYTES);
-    bool present = source.n > 0;
+    bool present = source->n > 0;
     if (status == 0 && present) {
-        chat->knows_developer = str_find(buffer_str(&source), STR("developer")) >= 0;
-        if (template_compile(&chat->template, buffer_str(&source), &chat->failure) < 0)
+        chat->knows_developer = str_find(buffer_str(source), STR("developer")) >= 0;
+        if (template_compile(&chat->template, buffer_str(source), &chat->failure) < 0)
             log_event(LOG_WARN, "chat_template", "%s: the chat template does not compile: %s", model_file_path(file), chat->failure.text);
         status = specials_open(&chat->specials, tokenizer, err);
         struct error unlearnt;
-        if (status == 0 && chat->template != NULL && answer_format_learn(&chat->format, chat->template, buffer_str(&source), chat->variables, &unlearnt) < 0) {
+        if (status == 0 && chat->template != NULL && answer_format_learn(&chat->format, chat->template, buffer_str(source), chat->variables, &unlearnt) < 0) {
             log_event(LOG_WARN, "chat_template", "%s: %s: tools and reasoning are not told apart", model_file_path(file), unlearnt.text);
             chat->format = (struct answer_format){.form = CALL_NONE};
         }
     }
-    buffer_release(&source);
     if (status < 0 || !present) {
         chat_close(chat);
         return status;
@@ -159,6 +160,7 @@ void chat_close(struct chat *chat)
         return;
     template_free(chat->template);
     json_decref(chat->variables);
+    buffer_release(&chat->source);
     specials_close(&chat->specials);
     free(chat);
 }
@@ -175,11 +177,47 @@ const struct answer_format *chat_format_peek(const struct chat *chat)
 
 /* ------------------------------------------------------------------ messages to ids */
 
-/* What the template sees. NULL: no memory. Takes messages and tools. */
-static json_t *make_context(const struct chat *chat, json_t *messages_take, json_t *tools_take)
+static bool is_word(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+}
+
+bool chat_knows(const struct chat *chat, const char *variable)
+{
+    str rest = chat != NULL ? buffer_str(&chat->source) : (str){NULL, 0};
+    size_t n = strlen(variable), at = 0;
+    for (ptrdiff_t found; n > 0 && (found = str_find((str){rest.data + at, rest.n - at}, str_of(variable))) >= 0; at += n) {
+        at += (size_t)found;
+        bool begins = at == 0 || !is_word(rest.data[at - 1]), ends = at + n == rest.n || !is_word(rest.data[at + n]);
+        if (begins && ends)
+            return true;
+    }
+    return false;
+}
+
+static int check_variables(const struct chat *chat, const json_t *variables, struct error *err)
+{
+    static const char *const ours[] = {"messages", "tools", "xml_tools", "add_generation_prompt"};
+    const char *name;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)variables, name, value) {
+        char where[128];
+        bool taken = json_object_get(chat->variables, name) != NULL;
+        for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
+            taken |= strcmp(name, ours[i]) == 0;
+        snprintf(where, sizeof where, "chat_template_kwargs.%.64s", name);
+        if (taken || !chat_knows(chat, name))
+            return error_set(err, WEIR_E_UNSUPPORTED, where, taken ? "is not the caller's to set" : "the model's chat template does not know it");
+    }
+    return 0;
+}
+
+/* What the template sees. NULL: no memory. Takes messages, tools and variables. */
+static json_t *make_context(const struct chat *chat, json_t *messages_take, json_t *tools_take, json_t *variables_take)
 {
     json_t *context = json_copy(chat->variables);
-    int status = 0;
+    int status = variables_take != NULL ? json_object_update(context, variables_take) : 0;
+    json_decref(variables_take);
     if (tools_take != NULL)
         status |= tools_place_into(chat->format.tools_place, context, messages_take, tools_take);
     status |= json_object_set_new(context, "messages", messages_take);
@@ -225,18 +263,23 @@ int chat_prompt(const struct chat *chat, const json_t *messages, const struct ch
     const json_t *tools = json_array_size(settings->tools) > 0 ? settings->tools : NULL;
     if (tools != NULL && chat->format.tools_place == TOOLS_NOWHERE)
         return error_set(err, WEIR_E_UNSUPPORTED, "tools", "the model's chat template shows no tools");
+    int status = check_variables(chat, settings->variables, err);
+    if (status < 0)
+        return status;
     char mark[SPECIALS_MARK_BYTES + 1] = "";
     struct buffer all, text;
     json_t *shaped = json_deep_copy(messages), *marked = NULL, *context = NULL;
     bool has_marks = false;
     buffer_init(&all, CHAT_MAX_BYTES);
     buffer_init(&text, CHAT_MAX_BYTES);
-    int status = chat_messages_shape(&chat->format, chat->knows_developer, shaped, err);
+    status = chat_messages_shape(&chat->format, chat->knows_developer, shaped, err);
     if (status < 0)
         goto done;
     json_write(shaped, &all);
     if (tools != NULL)
         json_write(tools, &all);
+    if (settings->variables != NULL)
+        json_write(settings->variables, &all);
     if (all.failed) {
         status = error_set(err, WEIR_E_LIMIT, "messages", "are larger than %d bytes", CHAT_MAX_BYTES);
         goto done;
@@ -249,7 +292,8 @@ int chat_prompt(const struct chat *chat, const json_t *messages, const struct ch
     if (marked != NULL && chat->format.calls_as_content && (status = chat_messages_write_calls(&chat->format, marked, err)) < 0)
         goto done;
     if (marked != NULL)
-        context = make_context(chat, json_incref(marked), tools != NULL ? specials_mark(&chat->specials, tools, mark, &has_marks) : NULL);
+        context = make_context(chat, json_incref(marked), tools != NULL ? specials_mark(&chat->specials, tools, mark, &has_marks) : NULL,
+                               settings->variables != NULL ? specials_mark(&chat->specials, settings->variables, mark, &has_marks) : NULL);
     if (context == NULL) {
         status = error_set(err, WEIR_E_MEMORY, "messages", "no memory");
         goto done;

@@ -163,6 +163,11 @@ int model_chat_prompt(const struct model *model, const json_t *messages, const s
     return chat_prompt(model->chat, messages, settings, out, begun, err);
 }
 
+bool model_template_knows(const struct model *model, const char *variable)
+{
+    return chat_knows(model->chat, variable);
+}
+
 const struct answer_format *model_answer_format_peek(const struct model *model)
 {
     return chat_format_peek(model->chat);

@@ -152,6 +152,22 @@ def test_tools_calls_and_results_reach_the_model_as_the_reference_renders_them(c
     assert usage.prompt_tokens == len(json.loads(run.stdout)["ids"])
 
 
+def test_reasoning_is_switched_where_the_template_has_a_switch(client, files):
+    """Qwen3's prompt grows by an empty thought."""
+    plain = create(client, "said", tools=openai.omit).usage.prompt_tokens
+    empty = len("<think>\n\n</think>\n\n")
+    for more in (dict(extra_body={"chat_template_kwargs": {"enable_thinking": False}}), dict(reasoning_effort="none")):
+        assert create(client, "said", tools=openai.omit, **more).usage.prompt_tokens == plain + empty, more
+    assert create(client, "said", tools=openai.omit, reasoning_effort="high").usage.prompt_tokens == plain
+    for model, more, param in (("local/said", {"extra_body": {"chat_template_kwargs": {"nonsense": 1}}}, "chat_template_kwargs.nonsense"),
+                               ("local/said", {"extra_body": {"chat_template_kwargs": {"messages": []}}}, "chat_template_kwargs.messages"),
+                               ("local", {"reasoning_effort": "low"}, "reasoning_effort")):
+        with pytest.raises(openai.BadRequestError) as caught:
+            client.chat.completions.create(model=model, messages=QUESTION, **more)
+        assert caught.value.param == param
+    assert client.chat.completions.create(model="local", messages=QUESTION, reasoning_effort="none", max_tokens=2).choices[0].message.content
+
+
 def test_a_loop_goes_round(client):
     first = create(client, "all").choices[0].message
     results = [{"role": "tool", "tool_call_id": call.id, "content": "-3"} for call in first.tool_calls]
