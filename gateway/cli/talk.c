@@ -2,7 +2,7 @@
  *
  * Invariant: what a model writes reaches a terminal as text only; control characters but line feed and tab are left out, so
  * no answer can move the cursor or rename the window. The connection is the command line's own, made at the user's word;
- * its key comes from WEIR_API_KEY. One thread. */
+ * its key comes from WEIR_API_KEY. A model's reasoning is shown, faintly, on a terminal only: it is no part of the answer. One thread. */
 #include "cli/talk.h"
 #include "cli/model_options.h"
 #include "upstream/sse.h"
@@ -27,6 +27,29 @@ static void print_text(str text)
     fflush(stdout);
 }
 
+static void print_reasoning(str text)
+{
+    if (text.n == 0 || !isatty(STDOUT_FILENO))
+        return;
+    fputs("\033[2m", stdout);
+    print_text(text);
+    fputs("\033[0m", stdout);
+    fflush(stdout);
+}
+
+/* The answer begins: on a line of its own after reasoning. */
+static void leave_reasoning(bool *reasoned)
+{
+    if (*reasoned && isatty(STDOUT_FILENO))
+        fputs("\n\n", stdout);
+    *reasoned = false;
+}
+
+static str json_text_of(const json_t *value)
+{
+    return json_is_string(value) ? (str){json_string_value(value), json_string_length(value)} : (str){NULL, 0};
+}
+
 /* ------------------------------------------------------------------ a gateway */
 
 struct exchange {
@@ -38,6 +61,7 @@ struct exchange {
     int status;            /* Of the stream. */
     bool streamed;
     bool ended;
+    bool reasoned;         /* The last text shown was reasoning. */
 };
 
 static int on_event(void *user, str event, str data)
@@ -51,13 +75,17 @@ static int on_event(void *user, str event, str data)
     if (chunk == NULL)
         return WEIR_E_INVALID;
     const json_t *error = json_object_get(chunk, "error"), *choice = json_array_get(json_object_get(chunk, "choices"), 0);
-    const json_t *content = json_object_get(json_object_get(choice, "delta"), "content");
+    const json_t *delta = json_object_get(choice, "delta");
+    str text = json_text_of(json_object_get(delta, "content")), reasoning = json_text_of(json_object_get(delta, "reasoning_content"));
     int status = 0;
     if (error != NULL) {
         const json_t *message = json_object_get(error, "message");
         status = error_set(exchange->err, WEIR_E_IO, exchange->talker->url, "%s", json_is_string(message) ? json_string_value(message) : "the answer broke off");
-    } else if (json_is_string(content)) {
-        str text = {json_string_value(content), json_string_length(content)};
+    } else if (reasoning.n > 0) {
+        print_reasoning(reasoning);
+        exchange->reasoned = true;
+    } else if (text.n > 0) {
+        leave_reasoning(&exchange->reasoned);
         print_text(text);
         if (buffer_append_str(exchange->answer, text) < 0)
             status = error_set(exchange->err, WEIR_E_LIMIT, "answer", "is too long");
@@ -188,6 +216,24 @@ static int ask_gateway(struct talker *talker, const json_t *messages, struct buf
 
 /* ------------------------------------------------------------------ this process */
 
+struct heard {
+    struct buffer *answer;
+    bool reasoned;
+};
+
+static void on_part(void *user, enum answer_part part, str text)
+{
+    struct heard *heard = user;
+    if (part == ANSWER_REASONING) {
+        print_reasoning(text);
+        heard->reasoned = true;
+    } else if (part == ANSWER_CONTENT) {
+        leave_reasoning(&heard->reasoned);
+        print_text(text);
+        buffer_append_str(heard->answer, text);
+    }
+}
+
 static int ask_local(struct talker *talker, const json_t *messages, struct buffer *answer, struct error *err)
 {
     struct sampling sampling = {.temperature = (float)talker->config->chat_temperature, .top_p = (float)talker->config->chat_top_p,
@@ -195,14 +241,22 @@ static int ask_local(struct talker *talker, const json_t *messages, struct buffe
     struct ids prompt = {0};
     struct session *session = NULL;
     struct session_event event;
-    int status = model_chat_ids(talker->chat, messages, NULL, &prompt, err);
+    struct answer_reader *reader = NULL;
+    struct buffer begun;
+    struct heard heard = {.answer = answer};
+    buffer_init(&begun, 4096);
+    int status = model_chat_prompt(talker->chat, messages, &(struct chat_settings){.tools = NULL}, &prompt, &begun, err);
+    if (status == 0)
+        status = answer_reader_new(&reader, model_answer_format_peek(talker->chat), &(struct answer_reading){.part = on_part, .user = &heard});
+    if (status == 0)
+        status = answer_reader_push(reader, buffer_str(&begun));
+    buffer_release(&begun);
     if (status == 0)
         status = engine_submit(talker->engine, prompt.data, prompt.n, &sampling, NULL, NULL, &session, err);
     ids_release(&prompt);
     while (status == 0 && session_wait(session, &event, -1) == 1) {
         if (event.kind == SESSION_TOKEN) {
-            print_text(event.text);
-            if (buffer_append_str(answer, event.text) < 0)
+            if (answer_reader_push(reader, event.text) < 0 || answer->failed)
                 status = error_set(err, WEIR_E_LIMIT, "answer", "is too long");
         } else if (event.reason == FINISH_ERROR) {
             if (err != NULL)
@@ -210,6 +264,9 @@ static int ask_local(struct talker *talker, const json_t *messages, struct buffe
             status = event.error->status;
         }
     }
+    if (status == 0 && answer_reader_finish(reader) < 0)
+        status = error_set(err, WEIR_E_MEMORY, "answer", "out of memory");
+    answer_reader_free(reader);
     if (session != NULL)
         session_free(session);
     str_copy(talker->route, sizeof talker->route, STR("local"));

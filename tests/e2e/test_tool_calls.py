@@ -224,3 +224,11 @@ def test_the_chat_model_itself_calls_under_auto(folder, files):
         message = client.chat.completions.create(model="auto", messages=QUESTION, tools=TOOLS, temperature=0).choices[0].message
         assert calls_of(message)[0] == ("get_weather", OSLO)
         assert not any("Oslo" in line for line in weir.log)
+
+
+def test_the_command_line_prints_the_answer_without_the_reasoning(folder, files):
+    config = folder / "ask.json"
+    config.write_text(json.dumps({"models": {"chat": {"path": str(files["all"])}}, "listen": ["http://127.0.0.1:0"], "data_dir": str(folder / "ask")}))
+    run = subprocess.run([BINARY, "ask", "--config", str(config), "--model", "local", "Weather in Oslo?"], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.startswith("Let me see.\n" + CALL) and "twice" not in run.stdout
