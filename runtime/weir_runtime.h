@@ -157,16 +157,27 @@ struct chat_settings {
     bool must_call;        /* The answer is begun as a call: what is sampled can only go on with it. WEIR_E_UNSUPPORTED: no such
                               beginning is known (where "tool_choice"). */
     const char *call_name; /* With must_call: of this tool, NULL: of any. */
+    bool by_schema;        /* With must_call: WEIR_E_UNSUPPORTED (where "tools") unless arguments can be held to their schema. */
+    bool at_once;          /* Without reasoning: what the prompt opens of it is closed. */
     const json_t *variables; /* Further variables of the template (enable_thinking and the like), an object; NULL: none.
                               WEIR_E_UNSUPPORTED (where "chat_template_kwargs.NAME"): the template does not know it. */
 };
 /* Does the model's template name this variable? */
 bool model_template_knows(const struct model *model, const char *variable);
-/* As model_chat_ids. begun (may be NULL): gets the text at the prompt's end that is the answer's own beginning (an opened reasoning
- * mark, a begun call), which an answer_reader must read first. Messages may hold tool_calls and reasoning_content as the API has
- * them, and results with the role tool. WEIR_E_UNSUPPORTED (where "messages[i].tool_calls"): the template shows none. */
+
+/* What a prompt's end has begun of the answer: an opened reasoning mark, a call that must be. */
+struct grammar;
+struct chat_begun {
+    struct buffer text;      /* An answer_reader must read it first. */
+    struct grammar *grammar; /* A begun call's arguments by their schema, for sampling.grammar; NULL: nothing holds the answer. */
+    struct buffer closing;   /* With grammar: what the reader reads when the answer has ended by itself. */
+};
+void chat_begun_init(struct chat_begun *begun);
+void chat_begun_release(struct chat_begun *begun);
+/* As model_chat_ids; begun may be NULL. Messages may hold tool_calls and reasoning_content as the API has them, and results with the
+ * role tool. WEIR_E_UNSUPPORTED (where "messages[i].tool_calls"): the template shows none. */
 int model_chat_prompt(const struct model *model, const json_t *messages, const struct chat_settings *settings, struct ids *out,
-                      struct buffer *begun, struct error *err) WEIR_CHECKED;
+                      struct chat_begun *begun, struct error *err) WEIR_CHECKED;
 
 /* How a model marks reasoning and calls, learnt from its template when it was opened (chat/answer_format.h). Lives as long as it. */
 struct answer_format;

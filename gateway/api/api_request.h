@@ -47,6 +47,7 @@ struct api_request {
     enum tool_choice tool_choice;
     const char *tool_name;    /* TOOL_CHOICE_NAMED. */
     bool one_call;            /* parallel_tool_calls is false. */
+    bool by_schema;           /* A tool that may be called is strict. */
     const json_t *template_variables; /* chat_template_kwargs, borrowed; NULL: none. */
     const char *reasoning_effort;     /* Chat; NULL: not said. */
     struct api_text *texts;   /* Completions: prompts; embeddings: inputs; rerank: the query, then the documents. */
@@ -76,7 +77,7 @@ void api_request_mark_remote_only(struct api_request *request, const char *field
  * they are. New reference. */
 json_t *api_local_messages(const struct api_request *request);
 /* Ids of the conversation's prompt for a local model; see model_chat_prompt. Where it fails, err->where is the request's field. */
-int api_local_prompt(const struct api_request *request, const struct model *model, struct ids *out, struct buffer *begun, struct error *err) WEIR_CHECKED;
+int api_local_prompt(const struct api_request *request, const struct model *model, struct ids *out, struct chat_begun *begun, struct error *err) WEIR_CHECKED;
 
 /* Parts of api_request_parse, one file each. */
 int chat_fields_parse(struct api_request *request, struct arena *arena, struct api_error *error) WEIR_CHECKED;

@@ -84,10 +84,11 @@ static bool is_field(str where)
            str_equal(where, STR("reasoning_effort")) || str_starts(where, STR("chat_template_kwargs."));
 }
 
-int api_local_prompt(const struct api_request *request, const struct model *model, struct ids *out, struct buffer *begun, struct error *err)
+int api_local_prompt(const struct api_request *request, const struct model *model, struct ids *out, struct chat_begun *begun, struct error *err)
 {
     bool forced = request->tool_choice == TOOL_CHOICE_REQUIRED || request->tool_choice == TOOL_CHOICE_NAMED;
-    struct chat_settings settings = {.tools = request->tools, .must_call = forced, .call_name = request->tool_name};
+    struct chat_settings settings = {.tools = request->tools, .must_call = forced, .call_name = request->tool_name,
+                                     .by_schema = request->by_schema, .at_once = request->sampling.grammar != NULL};
     json_t *variables = NULL, *messages = NULL;
     if (request->tools != NULL && !answer_format_has_tools(model_answer_format_peek(model)))
         return error_set(err, WEIR_E_UNSUPPORTED, "tools", "the local model's chat template has no tool calls");

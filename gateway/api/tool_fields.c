@@ -1,5 +1,5 @@
-/* Fields of a chat that have to do with tools. A local model takes functions without `strict` (which asks for more than a template
- * can promise); what it can't take is marked for a remote one, whose provider judges its form. */
+/* Fields of a chat that have to do with tools. A local model takes functions; `strict` ones only where tool_choice demands a call, for
+ * only then its arguments can be held to their schema. What it can't take is marked for a remote one, whose provider judges its form. */
 #include "api/api_request.h"
 
 static bool is_function_name(const json_t *value)
@@ -28,7 +28,19 @@ static const char *foreign_field(const json_t *tool)
         return "function.description";
     if (parameters != NULL && !json_is_object(parameters) && !json_is_null(parameters))
         return "function.parameters";
-    return json_is_true(json_object_get(function, "strict")) ? "function.strict" : NULL;
+    return NULL;
+}
+
+/* A strict tool: held to its schema where a call must be. */
+static bool takes_strict(struct api_request *request, const json_t *function)
+{
+    const char *name = json_string_value(json_object_get(function, "name"));
+    if (!json_is_true(json_object_get(function, "strict")))
+        return true;
+    if (request->tool_choice == TOOL_CHOICE_NAMED && strcmp(name, request->tool_name) != 0)
+        return true; /* It won't be called. */
+    request->by_schema = true;
+    return request->tool_choice == TOOL_CHOICE_NAMED || request->tool_choice == TOOL_CHOICE_REQUIRED;
 }
 
 static bool is_tool(const json_t *tools, const char *name)
@@ -77,9 +89,13 @@ int tool_fields_parse(struct api_request *request, struct api_error *error)
         return 0;
     request->tools = tools;
     request->one_call = !parallel;
+    if (request->tool_choice == TOOL_CHOICE_AUTO && request->sampling.grammar != NULL)
+        api_request_mark_remote_only(request, "tools"); /* An answer held to a shape has no room for calls. */
     json_array_foreach(tools, i, tool) {
         const char *field = foreign_field(tool);
         char path[80];
+        if (field == NULL && !takes_strict(request, json_object_get(tool, "function")))
+            field = "function.strict";
         if (field == NULL)
             continue;
         snprintf(path, sizeof path, "tools[%zu].%s", i, field);

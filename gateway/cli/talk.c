@@ -242,15 +242,15 @@ static int ask_local(struct talker *talker, const json_t *messages, struct buffe
     struct session *session = NULL;
     struct session_event event;
     struct answer_reader *reader = NULL;
-    struct buffer begun;
+    struct chat_begun begun;
     struct heard heard = {.answer = answer};
-    buffer_init(&begun, 4096);
+    chat_begun_init(&begun);
     int status = model_chat_prompt(talker->chat, messages, &(struct chat_settings){.tools = NULL}, &prompt, &begun, err);
     if (status == 0)
         status = answer_reader_new(&reader, model_answer_format_peek(talker->chat), &(struct answer_reading){.part = on_part, .user = &heard});
     if (status == 0)
-        status = answer_reader_push(reader, buffer_str(&begun));
-    buffer_release(&begun);
+        status = answer_reader_push(reader, buffer_str(&begun.text));
+    chat_begun_release(&begun);
     if (status == 0)
         status = engine_submit(talker->engine, prompt.data, prompt.n, &sampling, NULL, NULL, &session, err);
     ids_release(&prompt);

@@ -55,6 +55,8 @@ static int submit(struct request *request, int index, const int32_t *prompt, siz
         sampling.max_tokens = n_sent < (size_t)sampling.max_tokens ? sampling.max_tokens - (int)n_sent : 0;
     if (sampling.seeded)
         sampling.seed += (uint64_t)which; /* Choices of one seed differ, and each comes out the same every time. */
+    if (request->api.tool_choice == TOOL_CHOICE_REQUIRED || request->api.tool_choice == TOOL_CHOICE_NAMED)
+        sampling.grammar = request->begun.grammar; /* A call that must be has its own shape. */
     sampling.begun = n_sent > 0 ? buffer_str(&request->choices[index].text) : (str){NULL, 0};
     if (sampling.max_tokens == 0 && (n_sent > 0 || request->api.kind == API_COMPLETIONS)) {
         request->choices[index].ended = true;
@@ -249,7 +251,7 @@ static bool on_session_end(struct request *request, int index, const struct sess
         request_fail(request, &error, "error");
         return false;
     }
-    if (choice->spoken != NULL && spoken_finish(request, index) < 0) {
+    if (choice->spoken != NULL && spoken_finish(request, index, event->reason == FINISH_STOP) < 0) {
         fail_parts(request);
         return false;
     }

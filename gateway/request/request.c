@@ -36,7 +36,7 @@ static void request_free(struct request *request)
         logprob_lists_release(&request->choices[i].logprobs);
         spoken_close(&request->choices[i]);
     }
-    buffer_release(&request->begun);
+    chat_begun_release(&request->begun);
     for (size_t i = 0; i < request->n_prompts; i++)
         ids_release(&request->prompts[i]);
     redaction_free(request->redaction);
@@ -303,7 +303,7 @@ void request_open(struct service *service, struct reply *reply, enum api_kind ki
     request->first_token_us = -1;
     arena_init(&request->arena, REQUEST_ARENA_BYTES);
     buffer_init(&request->out, REQUEST_OUT_BYTES);
-    buffer_init(&request->begun, 4096);
+    chat_begun_init(&request->begun);
     request->next = service->requests;
     request->link = &service->requests;
     if (service->requests != NULL)

@@ -76,7 +76,7 @@ struct request {
     bool scored;
     struct ids *prompts;          /* One for each text (chat: one). */
     size_t n_prompts;
-    struct buffer begun;          /* The end of a chat's prompt that is the answer's own beginning. */
+    struct chat_begun begun;      /* What a chat's prompt has begun of the answer. */
     enum local_state local;
     char local_detail[DECIDE_NAME_BYTES];
     struct error prepare_error;   /* Of the local side; the remote side closes by itself. */
@@ -158,7 +158,8 @@ int spoken_open(struct request *request, bool resumed) WEIR_CHECKED;
 void spoken_close(struct choice *choice);
 /* Text and the tokens it is made of: into the stream, or the choice. */
 int spoken_push(struct request *request, int index, str text, const int32_t *tokens, int n_tokens) WEIR_CHECKED;
-int spoken_finish(struct request *request, int index) WEIR_CHECKED;
+/* whole: the answer has ended by itself. */
+int spoken_finish(struct request *request, int index, bool whole) WEIR_CHECKED;
 /* The choice's whole message. */
 struct answer_message spoken_message(const struct choice *choice);
 bool spoken_has_calls(const struct choice *choice);

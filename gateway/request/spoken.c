@@ -100,7 +100,7 @@ static int open_one(struct request *request, int index, bool resumed)
         buffer_init(buffers[i], PART_BYTES);
     struct answer_reading reading = {.tools = request->api.tools, .one_call = request->api.one_call, .part = on_part, .user = spoken};
     int status = answer_reader_new(&spoken->reader, model_answer_format_peek(request->chat->model), &reading);
-    return status < 0 || resumed ? status : answer_reader_push(spoken->reader, buffer_str(&request->begun));
+    return status < 0 || resumed ? status : answer_reader_push(spoken->reader, buffer_str(&request->begun.text));
 }
 
 int spoken_open(struct request *request, bool resumed)
@@ -155,10 +155,14 @@ int spoken_push(struct request *request, int index, str text, const int32_t *tok
     return spoken->failed ? WEIR_E_LIMIT : status;
 }
 
-int spoken_finish(struct request *request, int index)
+int spoken_finish(struct request *request, int index, bool whole)
 {
     struct choice *choice = &request->choices[index];
-    int status = answer_reader_finish(choice->spoken->reader);
+    int status = 0;
+    if (whole && request->begun.grammar != NULL)
+        status = answer_reader_push(choice->spoken->reader, buffer_str(&request->begun.closing));
+    if (status == 0)
+        status = answer_reader_finish(choice->spoken->reader);
     if (request->api.stream && request->api.logprobs && choice->logprobs.n > 0) { /* Of tokens that no text was told of. */
         chunk_text(&request->head, index, (str){"", 0}, &choice->logprobs, &request->out);
         logprob_lists_clear(&choice->logprobs);
@@ -189,5 +193,5 @@ bool spoken_is_done(const struct choice *choice)
 
 bool spoken_opened_reasoning(const struct request *request, struct buffer *closing)
 {
-    return answer_format_close_reasoning(model_answer_format_peek(request->chat->model), buffer_str(&request->begun), closing);
+    return answer_format_close_reasoning(model_answer_format_peek(request->chat->model), buffer_str(&request->begun.text), closing);
 }

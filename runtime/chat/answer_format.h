@@ -55,6 +55,7 @@ struct answer_format {
     mark_text primer;          /* End of the generation prompt that is the beginning of a mark. */
     mark_text before_name, after_name; /* As the template writes a first call: for beginning one in the model's stead. */
     bool in_array;             /* before_name opens an array of calls. */
+    bool needs_id;             /* after_name ends where an id would stand: arguments can't follow at once. */
 };
 
 /* Learns from a template that was compiled of source. variables: what it sees besides messages and tools. What cannot be learnt is

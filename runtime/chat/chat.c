@@ -3,6 +3,7 @@
  * Immutable once open. */
 #include "chat/chat.h"
 
+#include "chat/chat_begun.h"
 #include "chat/chat_messages.h"
 #include "chat/format_probe.h"
 #include "chat/specials.h"
@@ -228,30 +229,7 @@ static json_t *make_context(const struct chat *chat, json_t *messages_take, json
     return NULL;
 }
 
-/* What the prompt's end has begun of the answer, and what is begun of a call that must be. */
-static int begin_answer(const struct chat *chat, const struct chat_settings *settings, str prompt, struct ids *out, struct buffer *begun, struct error *err)
-{
-    const struct answer_format *format = &chat->format;
-    size_t n_reasoning = answer_format_open_reasoning(format, prompt);
-    struct buffer forced;
-    int status = 0;
-    buffer_init(&forced, 4096);
-    if (settings->must_call && !answer_format_begin_call(format, settings->call_name, n_reasoning > 0, &forced))
-        status = error_set(err, WEIR_E_UNSUPPORTED, "tool_choice", "the model cannot be made to call a tool%s",
-                           settings->call_name == NULL && answer_format_has_tools(format) ? " without its name" : "");
-    if (status == 0 && forced.n > 0)
-        status = tokenizer_encode(chat->specials.tokenizer, buffer_str(&forced), TOKENIZE_BARE | TOKENIZE_SPECIAL, out, err);
-    if (status == 0 && begun != NULL) {
-        buffer_append(begun, prompt.data + prompt.n - n_reasoning, n_reasoning);
-        if (n_reasoning == 0 && str_ends(prompt, str_of(format->primer)))
-            buffer_append_text(begun, format->primer);
-        status = buffer_append_str(begun, buffer_str(&forced));
-    }
-    buffer_release(&forced);
-    return status;
-}
-
-int chat_prompt(const struct chat *chat, const json_t *messages, const struct chat_settings *settings, struct ids *out, struct buffer *begun,
+int chat_prompt(const struct chat *chat, const json_t *messages, const struct chat_settings *settings, struct ids *out, struct chat_begun *begun,
                 struct error *err)
 {
     if (chat == NULL)
@@ -304,7 +282,7 @@ int chat_prompt(const struct chat *chat, const json_t *messages, const struct ch
         status = has_marks ? specials_encode(&chat->specials, buffer_str(&text), mark, out, err)
                            : tokenizer_encode(chat->specials.tokenizer, buffer_str(&text), TOKENIZE_BARE | TOKENIZE_SPECIAL, out, err);
     if (status == 0)
-        status = begin_answer(chat, settings, buffer_str(&text), out, begun, err);
+        status = chat_begin(&chat->format, chat->specials.tokenizer, settings, buffer_str(&text), out, begun, err);
 done:
     json_decref(context);
     json_decref(marked);

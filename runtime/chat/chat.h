@@ -16,7 +16,7 @@ const struct chat_template *chat_template_peek(const struct chat *chat);
 const struct answer_format *chat_format_peek(const struct chat *chat);
 /* See model_template_knows and model_chat_prompt. */
 bool chat_knows(const struct chat *chat, const char *variable);
-int chat_prompt(const struct chat *chat, const json_t *messages, const struct chat_settings *settings, struct ids *out, struct buffer *begun,
+int chat_prompt(const struct chat *chat, const json_t *messages, const struct chat_settings *settings, struct ids *out, struct chat_begun *begun,
                 struct error *err) WEIR_CHECKED;
 
 #endif

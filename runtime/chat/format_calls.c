@@ -229,6 +229,7 @@ static void learn_beginning(struct answer_format *format, const struct call_plac
     ptrdiff_t id = str_find(after, STR(PROBE_ID));
     if (id >= 0)
         after.n = (size_t)id;
+    format->needs_id = id >= 0;
     if (!str_copy(format->before_name, sizeof format->before_name, before) || !str_copy(format->after_name, sizeof format->after_name, after))
         format->before_name[0] = format->after_name[0] = '\0';
 }

@@ -158,7 +158,7 @@ int model_chat_ids(const struct model *model, const json_t *messages, const json
 }
 
 int model_chat_prompt(const struct model *model, const json_t *messages, const struct chat_settings *settings, struct ids *out,
-                      struct buffer *begun, struct error *err)
+                      struct chat_begun *begun, struct error *err)
 {
     return chat_prompt(model->chat, messages, settings, out, begun, err);
 }

@@ -27,7 +27,10 @@ MODELS = {
     "said": ("Qwen3-0.6B", {"\n": "It is cold in Oslo."}, *CHATML[::-1]),
     "wrong": ("Qwen3-0.6B", {"\n": '<tool_call>\n{"name": "get_weather", "arguments": {city: Oslo}}\n</tool_call>'}, *CHATML[::-1]),
     "long": ("Qwen3-0.6B", {"\n": '<tool_call>\n{"name": "get_weather", "arguments": {"city": "%s"}}\n</tool_call>' % "".join(f"{i:03x}" for i in range(1100))}, *CHATML[::-1]),
-    "forced": ("Qwen3-0.6B", {" ": '{"city": "Oslo", "days": 1}}\n</tool_call>', '"': 'get_weather", "arguments": {"days": 2}}\n</tool_call>', "\n": "I would rather talk."}, *CHATML[::-1]),
+    "forced": ("Qwen3-0.6B", {" ": '{"city": "Oslo", "days": 1}', "\n": "I would rather talk."}, *CHATML[::-1]),
+    "must": ("Qwen3-0.6B", {"\n": '{"name": "get_weather", "arguments": {"city": "Oslo", "days": 1}}'}, *CHATML[::-1]),
+    "tagged": ("Qwen3-Coder", {"\n": "<parameter=city>\nOslo\n</parameter>\n<parameter=days>\n1\n</parameter>\n</function>\n</tool_call>"}, *CHATML[::-1]),
+    "chatty": ("Qwen3-0.6B", {"\n": CALL + "\nMore: " + "".join(f"{i:03x}" for i in range(1100))}, *CHATML[::-1]),
     "opened": ("Qwen3.5-4B", {"\n": "It is said\nto rain.\n</think>\n\n<tool_call>\n<function=get_weather>\n<parameter=city>\nOslo\n</parameter>\n<parameter=days>\n1\n</parameter>\n</function>\n</tool_call>"},
                *CHATML[::-1]),
     "llama": ("Llama-3.2-3B-Instruct", {"\n": '{"name": "get_weather", "parameters": {"city": "Oslo", "days": 1}}'}, "<|eot_id|>", "<|start_header_id|>", "<|end_header_id|>", "<|begin_of_text|>"),
@@ -176,15 +179,47 @@ def test_a_loop_goes_round(client):
     assert answer.choices[0].message.tool_calls is None
 
 
+NAMED = {"type": "function", "function": {"name": "get_weather"}}
+UNIT = {"type": "function", "function": {"name": "set_unit", "strict": True, "parameters": {
+    "type": "object", "properties": {"unit": {"enum": ["celsius"]}}, "required": ["unit"], "additionalProperties": False}}}
+
+
+def test_a_call_that_must_be_is_held_to_its_tools_schema(client):
+    assert create(client, "said").choices[0].message.content == "It is cold in Oslo.", "it calls nothing by itself"
+    for choice, tools in (({"type": "function", "function": {"name": "set_unit"}}, [*TOOLS, UNIT]), ("required", [UNIT])):
+        answer = create(client, "said", tools=tools, tool_choice=choice).choices[0]
+        assert calls_of(answer.message) == [("set_unit", {"unit": "celsius"})] and answer.finish_reason == "tool_calls"
+        assert gathered(create(client, "said", tools=tools, tool_choice=choice, stream=True))[2:] == ([("set_unit", {"unit": "celsius"})], "tool_calls")
+    other = {"type": "function", "function": {"name": "reset", "parameters": {"type": "object", "properties": {}, "additionalProperties": False}}}
+    assert calls_of(create(client, "said", tools=[UNIT, other], tool_choice="required").choices[0].message)[0][0] in ("set_unit", "reset")
+    beyond = {"type": "function", "function": {"name": "f", "strict": True, "parameters": {"type": "object", "properties": {"a": {"not": {"type": "string"}}}}}}
+    for model, tools in (("local/said", [beyond]), ("local/tagged", [UNIT])):
+        with pytest.raises(openai.BadRequestError) as caught:
+            client.chat.completions.create(model=model, messages=QUESTION, tools=tools, tool_choice="required")
+        assert caught.value.param == "tools"
+    beyond["function"]["strict"] = False
+    cut = create(client, "said", tools=TOOLS, tool_choice=NAMED, max_tokens=3).choices[0]
+    assert cut.finish_reason == "length" and cut.message.tool_calls is None
+
+
+def test_a_held_answer_comes_without_the_reasoning_that_its_prompt_opens(client):
+    shape = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"enum": [{"a": 1}]}}}
+    message = create(client, "opened", tools=openai.omit, response_format=shape).choices[0].message
+    assert json.loads(message.content) == {"a": 1} and getattr(message, "reasoning_content", None) is None
+
+
 def test_a_choice_of_tools_is_kept(client):
-    assert calls_of(create(client, "forced", tool_choice={"type": "function", "function": {"name": "get_weather"}}).choices[0].message) == [("get_weather", OSLO)]
-    assert calls_of(create(client, "forced", tool_choice="required").choices[0].message) == [("get_weather", {"days": 2})]
-    assert gathered(create(client, "forced", tool_choice="required", stream=True))[2:] == ([("get_weather", {"days": 2})], "tool_calls")
+    assert calls_of(create(client, "forced", tool_choice=NAMED).choices[0].message) == [("get_weather", OSLO)]
+    assert calls_of(create(client, "forced", tool_choice="required").choices[0].message) == [("get_weather", OSLO)]
+    assert calls_of(create(client, "must", tools=[*TOOLS, UNIT], tool_choice="required").choices[0].message) == [("get_weather", OSLO)]
+    assert calls_of(create(client, "tagged", tool_choice=NAMED).choices[0].message) == [("get_weather", OSLO)]
+    assert gathered(create(client, "forced", tool_choice="required", stream=True))[2:] == ([("get_weather", OSLO)], "tool_calls")
     assert create(client, "forced").choices[0].message.content == "I would rather talk."
     none = create(client, "all", tool_choice="none").choices[0]
     assert none.message.tool_calls is None and none.finish_reason == "stop" and CALL in none.message.content
-    one, two = create(client, "all", parallel_tool_calls=False), create(client, "all")
+    one, two = create(client, "chatty", parallel_tool_calls=False), create(client, "chatty")
     assert calls_of(one.choices[0].message) == [("get_weather", OSLO)] and one.choices[0].finish_reason == "tool_calls"
+    assert one.choices[0].message.content is None and two.choices[0].message.content.startswith("More: ")
     assert one.usage.completion_tokens < two.usage.completion_tokens, "what is not wanted is not generated"
     assert gathered(create(client, "all", parallel_tool_calls=False, stream=True))[2:] == ([("get_weather", OSLO)], "tool_calls")
 

@@ -106,7 +106,7 @@ Test(api_chat, what_is_no_json_object_is_a_400)
 Test(api_chat, nothing_is_dropped_in_silence)
 {
     static const struct { const char *member, *field; } rows[] = {
-        {"\"tools\":[{\"type\":\"function\"}]", "tools[0].function.name"}, {"\"response_format\":{\"type\":\"json_object\"}", "response_format"},
+        {"\"tools\":[{\"type\":\"function\"}]", "tools[0].function.name"}, {"\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\"}}],\"response_format\":{\"type\":\"json_object\"}", "tools"},
         {"\"store\":true", "store"}, {"\"verbosity\":\"low\"", "verbosity"}, {"\"modalities\":[\"audio\"]", "modalities"}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct api_request request;

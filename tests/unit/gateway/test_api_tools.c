@@ -40,6 +40,7 @@ Test(api_tools, what_may_be_called_and_how_is_known)
         {"\"tools\":[" TOOL(",\"strict\":false") "],\"tool_choice\":\"required\"", true, TOOL_CHOICE_REQUIRED, NULL, false},
         {"\"tools\":[" TOOL("") "],\"tool_choice\":\"none\"", false, TOOL_CHOICE_NONE, NULL, false},
         {"\"tools\":[" TOOL("") "],\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":\"get_weather\"}}", true, TOOL_CHOICE_NAMED, "get_weather", false},
+        {"\"tools\":[" TOOL(",\"strict\":true") "],\"tool_choice\":\"required\"", true, TOOL_CHOICE_REQUIRED, NULL, false},
         {"\"tools\":[]", false, TOOL_CHOICE_AUTO, NULL, false},
         {"\"tool_choice\":\"none\"", false, TOOL_CHOICE_NONE, NULL, false},
     };
