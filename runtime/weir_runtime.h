@@ -200,8 +200,8 @@ struct answer_reading {
 
 /* Tells the parts of a model's text apart as it comes. However the text is cut into pieces, the parts put together are the same.
  * Held back: what may yet be the beginning of a mark (at most 512 bytes); and a call until it is whole, so that a malformed one is
- * content as it was written. Of a call in JSON at most 1 KiB: then its arguments are handed on as they come, and where they go wrong
- * the call ends. Of other forms at most 64 KiB: then it is content. One thread at a time. */
+ * content as it was written. Of a call in JSON at most 1 KiB: then (its name must be known) its arguments are handed on as they come,
+ * and where they go wrong the call ends. Of other forms at most 64 KiB: then it is content. One thread at a time. */
 struct answer_reader;
 int answer_reader_new(struct answer_reader **out, const struct answer_format *format, const struct answer_reading *reading) WEIR_CHECKED;
 void answer_reader_free(struct answer_reader *reader); /* NULL is fine. */

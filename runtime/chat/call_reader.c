@@ -118,18 +118,20 @@ static bool commit_object(struct answer_reader *reader)
     struct buffer name, arguments;
     str object = from(call_str(reader), reader->value_at);
     call_object_look(reader->format, object, &look);
-    if (look.name.n == 0 || look.arguments_at == 0 || look.arguments_end != 0 || memchr(look.name.data, '\\', look.name.n) != NULL ||
+    if (look.name.n == 0 || look.arguments_at == 0 || memchr(look.name.data, '\\', look.name.n) != NULL ||
         !name_will_do(reader, look.name))
         return false;
     buffer_init(&name, CALL_NAME_BYTES);
     buffer_init(&arguments, 4 * READER_CALL_BYTES);
     buffer_append_str(&name, look.name);
-    buffer_append_str(&arguments, from(object, look.arguments_at));
+    str given = from(object, look.arguments_at);
+    buffer_append(&arguments, given.data, look.arguments_end > 0 ? look.arguments_end - look.arguments_at : given.n);
     bool good = !name.failed && !arguments.failed;
     if (good) {
         tell_name(reader, buffer_str(&name));
         reader_emit(reader, ANSWER_ARGUMENTS, buffer_str(&arguments));
-        reader->committed = reader->in_arguments = true;
+        reader->committed = true;
+        reader->in_arguments = look.arguments_end == 0;
         reader->arguments = (struct json_scan){0};
         for (size_t i = 0; i < arguments.n; i++)
             (void)json_scan_step(&reader->arguments, arguments.data[i]);

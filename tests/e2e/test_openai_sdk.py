@@ -133,7 +133,7 @@ BAD = {
     "presence_penalty": (dict(presence_penalty=2.5), "presence_penalty"),
     "stream_options without stream": (dict(stream_options={"include_usage": True}), "stream_options"),
     "tools that cannot be honoured": (dict(tools=[{"type": "function", "function": {"name": "f"}}]), "tools"),
-    "a schema that cannot be honoured": (dict(response_format={"type": "json_object"}), "response_format"),
+    "a schema that cannot be honoured": (dict(response_format={"type": "json_schema", "json_schema": {"name": "x", "schema": {"not": {"type": "string"}}}}), "response_format"),
     "a field nobody knows": (dict(extra_body={"frobnicate": 1}), "frobnicate"),
     "an image": (dict(messages=[{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:,"}}]}]), "messages[0].content"),
 }

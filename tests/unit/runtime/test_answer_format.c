@@ -413,6 +413,15 @@ Test(answer_format, long_arguments_are_handed_on_before_their_end_and_the_rest_i
     buffer_release(&lines);
     buffer_release(&whole);
     buffer_release(&broken);
+    /* What follows whole arguments is part of the call, and no argument. */
+    broken = long_call(850, "\"}, \"id\": \"");
+    for (int i = 0; i < 300; i++)
+        buffer_append_char(&broken, '9');
+    buffer_append_text(&broken, "\"}</tool_call>");
+    lines = read_in(&learnt.format, tools, buffer_str(&broken), 5, true);
+    cr_assert_eq(lines.n, 850 + strlen("call get_weather{\"note\":\"\"}\n"), "%s", lines.data);
+    buffer_release(&lines);
+    buffer_release(&broken);
     buffer_release(&text);
     buffer_release(&told.lines);
     buffer_release(&told.text);
