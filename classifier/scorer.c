@@ -94,6 +94,7 @@ int scorer_score_text(struct scorer *scorer, str text, struct arena *arena, stru
         if (status < 0)
             return status;
     }
+    out->text = str_trim(text);
     out->us = clock_now_us() - start;
     return 0;
 }

@@ -38,6 +38,7 @@ struct score {
     int64_t us;         /* Time spent. */
     const float *embedding; /* n_embd floats in the arena given, NULL when the encoder did not run. */
     int n_embd;
+    str text;               /* What was scored, trimmed: of messages in the arena given, else the caller's. */
 };
 
 /* Scores an OpenAI message list: the last human turn with what it leans on. Needs no network and always ends. */

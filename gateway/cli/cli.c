@@ -13,6 +13,7 @@
     X(bench) \
     X(check) \
     X(keys) \
+    X(cache) \
     X(ledger) \
     X(pull) \
     X(generate) \

@@ -128,6 +128,13 @@ struct config {
     double max_regret;           /* classifier.max_regret: `auto` escalates when the expected gain is larger [0.10]. */
     enum log_level log_level;    /* log.level [info] */
     struct {
+        bool exact;              /* The very same question is answered from memory [false]. */
+        bool semantic;           /* So is one that differs in harmless words only [false]. */
+        double likeness;         /* Of the two questions' embeddings, at least: cache.semantic as a number [0.8]. */
+        int64_t ttl_us;          /* [1 h] */
+        int64_t max_bytes;       /* [64 MiB] */
+    } cache;
+    struct {
         int max_connections;       /* [4096] */
         int max_requests;          /* In flight [1024]. */
         int64_t max_body_bytes;    /* [8 MiB] */

@@ -115,6 +115,47 @@ static const struct yaml_field classifier_fields[] = {
     {"max_regret", YAML_REAL, CONFIG(max_regret), .min = 0, .max = 1},
     {NULL},
 };
+/* cache.semantic: true, false, or the least likeness of two embeddings. */
+static int read_semantic(struct yaml_doc *tree, yaml_node_t *node, void *target, struct error *err)
+{
+    struct config *config = target;
+    const char *text;
+    double likeness;
+    int status = yaml_doc_text(tree, node, &text, err);
+    if (status < 0)
+        return status;
+    config->cache.semantic = strcmp(text, "false") != 0;
+    if (strcmp(text, "true") == 0 || strcmp(text, "false") == 0)
+        return 0;
+    if (parse_f64(str_of(text), &likeness) < 0 || !(likeness >= 0.5 && likeness <= 1))
+        return yaml_doc_fail(tree, node, err, "semantic: must be true, false or the least likeness of two questions, a number from 0.5 to 1, not \"%.40s\"", text);
+    config->cache.likeness = likeness;
+    return 0;
+}
+
+static const struct yaml_field cache_fields[] = {
+    {"exact", YAML_BOOL, CONFIG(cache.exact)},
+    {"semantic", YAML_CUSTOM, 0, .read = read_semantic},
+    {"ttl", YAML_DURATION, CONFIG(cache.ttl_us), .min = 1, .max = 30 * 86400},
+    {"max_bytes", YAML_BYTES, CONFIG(cache.max_bytes), .min = 65536, .max = 1e12},
+    {NULL},
+};
+
+static int read_cache(struct yaml_doc *tree, yaml_node_t *node, void *target, struct error *err)
+{
+    int status = yaml_doc_read(tree, node, cache_fields, target, "cache", err);
+    if (status < 0)
+        return status;
+    bool named = false;
+    for (yaml_node_pair_t *pair = node->data.mapping.pairs.start; pair < node->data.mapping.pairs.top; pair++) {
+        const char *key = (const char *)yaml_doc_node(tree, pair->key)->data.scalar.value;
+        named |= strcmp(key, "exact") == 0 || strcmp(key, "semantic") == 0;
+    }
+    if (!named)
+        config_warn(owner_at(target), "cache: names neither exact nor semantic, so nothing is kept");
+    return 0;
+}
+
 static const struct yaml_field log_fields[] = {{"level", YAML_WORD, CONFIG(log_level), .words = level_words}, {NULL}};
 
 static const struct yaml_field limits_fields[] = {
@@ -149,6 +190,7 @@ static const struct yaml_field root_fields[] = {
     {"ledger", YAML_MAP, 0, .fields = ledger_fields},
     {"prices", YAML_PATH, CONFIG(prices_path)},
     {"classifier", YAML_MAP, 0, .fields = classifier_fields},
+    {"cache", YAML_CUSTOM, 0, .read = read_cache},
     {"log", YAML_MAP, 0, .fields = log_fields},
     {"limits", YAML_MAP, 0, .fields = limits_fields},
     {NULL},

@@ -46,6 +46,13 @@ static void go_local(struct decision *out, const char *code)
     reason_first(out, code);
 }
 
+static void go_cache(const struct decide_inputs *in, struct decision *out)
+{
+    out->kind = ROUTE_CACHE;
+    str_copy(out->route, sizeof out->route, STR("cache"));
+    reason_first(out, in->cached == CACHE_EXACT ? "cache_exact" : "cache_semantic");
+}
+
 static void go_remote(const struct decide_inputs *in, struct decision *out, const char *code)
 {
     const struct decide_target *first = &in->targets[out->targets[0]];
@@ -101,6 +108,10 @@ static void refuse_local(const struct decide_inputs *in, struct decision *out)
     case LOCAL_OVERLOADED:
         refuse(out, "local_overloaded", 503, "overloaded");
         break;
+    case LOCAL_UNASKED:
+    case LOCAL_STATES:
+        refuse(out, "local_unasked", 503, "model_not_loaded");
+        break;
     }
 }
 
@@ -119,7 +130,8 @@ static void decide_auto(const struct decide_inputs *in, struct decision *out, co
         reason(out, "conversation_was_remote");
     if (!local_can) {
         static const char *const codes[] = {[LOCAL_READY] = "policy_forbids_local", [LOCAL_MISSING] = "local_missing", [LOCAL_TOO_LONG] = "local_too_long",
-                                            [LOCAL_UNSUPPORTED] = "local_unsupported", [LOCAL_OVERLOADED] = "local_overloaded"};
+                                            [LOCAL_UNSUPPORTED] = "local_unsupported", [LOCAL_OVERLOADED] = "local_overloaded",
+                                            [LOCAL_UNASKED] = "local_unasked"};
         go_remote(in, out, codes[in->local]);
         return;
     }
@@ -142,6 +154,10 @@ void decide(const struct decide_inputs *in, struct decision *out)
     out->redact = in->effect == EFFECT_REDACT;
     if (in->effect == EFFECT_REFUSE) {
         refuse(out, "policy_refuses", 403, "policy_violation");
+        return;
+    }
+    if (in->cached != CACHE_NONE && in->local_permitted) {
+        go_cache(in, out);
         return;
     }
     if (in->kind == NAME_LOCAL) {

@@ -3,15 +3,17 @@
  *
  * Order of the rules (the first that settles it wins; each leaves a reason code):
  *   1. policy refuse                                   → refuse 403
- *   2. local named                                     → local, or refuse when it cannot (404, 400, 503)
- *   3. targets are struck out: not permitted by policy, no credentials, breaker open, over budget
- *   4. pinned or bare name: the targets left; none left → pinned: refuse with the reason of the first; bare: local if
+ *   2. the cache has an answer                         → cache
+ *   3. local named                                     → local, or refuse when it cannot (404, 400, 503)
+ *   4. targets are struck out: not permitted by policy, no credentials, breaker open, over budget
+ *   5. pinned or bare name: the targets left; none left → pinned: refuse with the reason of the first; bare: local if
  *      it can, else refuse
- *   5. auto: local cannot → remote; nothing left → local; else remote iff gain > max_regret (half of it once the
+ *   6. auto: local cannot → remote; nothing left → local; else remote iff gain > max_regret (half of it once the
  *      conversation has left before); no score → local (closed on failure). */
 #ifndef WEIR_DECIDE_DECIDE_H
 #define WEIR_DECIDE_DECIDE_H
 
+#include "cache/answer_cache.h"
 #include "config/config.h"
 #include "decide/names.h"
 #include "money/prices.h"
@@ -19,8 +21,8 @@
 
 enum { DECIDE_MAX_TARGETS = NAME_MAX_TARGETS, DECIDE_MAX_REASONS = 24, DECIDE_WORD_BYTES = 64, DECIDE_NAME_BYTES = 160 };
 
-/* Why the local model cannot take a request. */
-enum local_state { LOCAL_READY, LOCAL_MISSING, LOCAL_TOO_LONG, LOCAL_UNSUPPORTED, LOCAL_OVERLOADED };
+/* Why the local model cannot take a request. LOCAL_UNASKED: nobody looked, for the cache has the answer. */
+enum local_state { LOCAL_READY, LOCAL_MISSING, LOCAL_TOO_LONG, LOCAL_UNSUPPORTED, LOCAL_OVERLOADED, LOCAL_UNASKED, LOCAL_STATES };
 
 struct decide_target {
     char provider[DECIDE_WORD_BYTES];
@@ -46,6 +48,10 @@ struct decide_inputs {
     float p_local, p_remote, gain, oos, domain_p;
     char domain[DECIDE_WORD_BYTES];
     enum score_tier tier;
+    /* What the cache found for it. */
+    enum cache_hit cached;
+    float likeness;              /* CACHE_SEMANTIC: cosine of the two questions' embeddings. */
+    char cached_decision[DECIDE_WORD_BYTES]; /* Id of the decision that made the answer. */
     /* The box, the money, the conversation. */
     enum local_state local;
     char local_detail[DECIDE_NAME_BYTES]; /* LOCAL_UNSUPPORTED: the field. */
@@ -57,11 +63,11 @@ struct decide_inputs {
     int n_targets;
 };
 
-enum route_kind { ROUTE_LOCAL, ROUTE_REMOTE, ROUTE_REFUSE };
+enum route_kind { ROUTE_LOCAL, ROUTE_REMOTE, ROUTE_REFUSE, ROUTE_CACHE };
 
 struct decision {
     enum route_kind kind;
-    char route[256];             /* "local", "remote:<provider>/<model>", "refuse". */
+    char route[256];             /* "local", "remote:<provider>/<model>", "refuse", "cache". */
     int targets[DECIDE_MAX_TARGETS]; /* Indices into inputs.targets, in order of trial. */
     int n_targets;               /* ROUTE_REMOTE: at least 1. ROUTE_LOCAL of auto: where a weak answer may escalate to. */
     bool redact;                 /* Only redacted text may leave. */

@@ -9,7 +9,8 @@
 const char *local_state_name(enum local_state state)
 {
     static const char *const words[] = {[LOCAL_READY] = "ready", [LOCAL_MISSING] = "missing", [LOCAL_TOO_LONG] = "too_long",
-                                        [LOCAL_UNSUPPORTED] = "unsupported", [LOCAL_OVERLOADED] = "overloaded"};
+                                        [LOCAL_UNSUPPORTED] = "unsupported", [LOCAL_OVERLOADED] = "overloaded",
+                                        [LOCAL_UNASKED] = "unasked"};
     return words[state];
 }
 
@@ -93,9 +94,12 @@ json_t *decide_inputs_json(const struct decide_inputs *in)
                                            "gain", (double)in->gain, "oos", (double)in->oos, "domain", in->domain, "domain_p",
                                            (double)in->domain_p, "tier", score_tier_name(in->tier))
                                : json_null();
-    return json_pack("{s:s, s:s, s:f, s:{s:s, s:b, s:s}, s:o, s:{s:s, s:s}, s:o, s:b, s:s, s:o}", "name", name_kind_name(in->kind), "model", in->model,
+    json_t *cache = in->cached != CACHE_NONE ? json_pack("{s:s, s:f, s:s}", "hit", cache_hit_name(in->cached), "likeness", (double)in->likeness,
+                                                         "decision_id", in->cached_decision)
+                                             : json_null();
+    return json_pack("{s:s, s:s, s:f, s:{s:s, s:b, s:s}, s:o, s:o, s:{s:s, s:s}, s:o, s:b, s:s, s:o}", "name", name_kind_name(in->kind), "model", in->model,
                      "max_regret", in->max_regret, "verdict", "effect", effect_name(in->effect), "local_permitted", in->local_permitted,
-                     "data_class", in->data_class, "score", score, "local", "state", local_state_name(in->local), "detail", in->local_detail,
+                     "data_class", in->data_class, "score", score, "cache", cache, "local", "state", local_state_name(in->local), "detail", in->local_detail,
                      "budget_nusd", in->budget_limited ? json_integer(in->budget_nusd) : json_null(), "session_remote", in->session_remote,
                      "prices_version", in->prices_version, "targets", targets);
 }
@@ -176,6 +180,11 @@ static const char *tier_word(int i)
     return score_tier_name((enum score_tier)i);
 }
 
+static const char *hit_word(int i)
+{
+    return cache_hit_name((enum cache_hit)i);
+}
+
 static const char *local_word(int i)
 {
     return local_state_name((enum local_state)i);
@@ -225,7 +234,13 @@ int decide_inputs_parse(const json_t *json, struct decide_inputs *out, struct er
         read_text(&r, score, "domain", out->domain, sizeof out->domain);
         out->tier = (enum score_tier)read_word(&r, score, "tier", 3, tier_word);
     }
-    out->local = (enum local_state)read_word(&r, local, "state", 5, local_word);
+    const json_t *cache = json_object_get(json, "cache"); /* Rows of before the cache have none. */
+    if (json_is_object(cache)) {
+        out->cached = (enum cache_hit)read_word(&r, cache, "hit", 3, hit_word);
+        out->likeness = (float)read_real(&r, cache, "likeness");
+        read_text(&r, cache, "decision_id", out->cached_decision, sizeof out->cached_decision);
+    }
+    out->local = (enum local_state)read_word(&r, local, "state", LOCAL_STATES, local_word);
     read_text(&r, local, "detail", out->local_detail, sizeof out->local_detail);
     int64_t budget = read_money(&r, json, "budget_nusd");
     out->budget_limited = budget != MONEY_UNKNOWN;

@@ -2,6 +2,7 @@
  *
  *   {"do":"keys.create","tenant":T,"name":N,"budget_usd":"12.50","period":"month","per_minute":60} → {"id",…,"key"}
  *   {"do":"keys.list"} → {"keys":[…]}      {"do":"keys.revoke","key":id or name} → {"revoked":id or name}
+ *   {"do":"cache.clear","tenant":T} → {"cleared":N}        {"do":"cache.stats"} → {"entries",…}
  *   {"do":"ping"} → {"pid":N}              anything that fails → {"error":text,"status":word}
  *
  * The file's mode is the authorisation: who may connect may administer. Lines are at most 64 KiB and connections at most
@@ -20,6 +21,8 @@ enum { ADMIN_LINE_BYTES = 64 << 10, ADMIN_ANSWER_BYTES = 64 << 20, ADMIN_CONNECT
 struct admin_socket {
     uv_pipe_t listener;
     struct keys *keys;
+    admin_more_fn *more;
+    void *more_user;
     struct admin_client *clients;
     int n_clients;
     int n_handles; /* Not yet closed. */
@@ -114,7 +117,7 @@ json_t *admin_answer(struct keys *keys, const json_t *question)
             return failure_of(&err);
         return json_pack("{s:s}", "revoked", key);
     }
-    return failure(WEIR_E_UNSUPPORTED, "do", "is none of keys.create, keys.list, keys.revoke, ping");
+    return failure(WEIR_E_UNSUPPORTED, "do", "is none of keys.create, keys.list, keys.revoke, cache.clear, cache.stats, ping");
 }
 
 /* ------------------------------------------------------------------ the daemon's end */
@@ -194,6 +197,12 @@ static void chunk_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
     *buf = uv_buf_init(client->chunk, sizeof client->chunk);
 }
 
+static json_t *answer_of(struct admin_socket *admin, const json_t *question)
+{
+    json_t *answer = admin->more != NULL ? admin->more(admin->more_user, question) : NULL;
+    return answer != NULL ? answer : admin_answer(admin->keys, question);
+}
+
 static void chunk_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 {
     struct admin_client *client = stream->data;
@@ -204,7 +213,7 @@ static void chunk_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
     for (ptrdiff_t end; (end = str_find(buffer_str(&client->in), STR("\n"))) >= 0 && !uv_is_closing((uv_handle_t *)stream);) {
         struct error err = {0};
         json_t *question = json_parse((str){client->in.data, (size_t)end}, &err);
-        json_t *answer = question != NULL ? admin_answer(client->admin->keys, question) : failure_of(&err);
+        json_t *answer = question != NULL ? answer_of(client->admin, question) : failure_of(&err);
         json_decref(question);
         answer_send(client, answer);
         json_decref(answer);
@@ -240,7 +249,8 @@ static int socket_path(const char *data_dir, char *out, size_t n_out, struct err
     return n > 0 && (size_t)n < n_out ? 0 : error_set(err, WEIR_E_LIMIT, "data_dir", "its path is too long for a unix socket (%zu bytes)", n_out - 1);
 }
 
-int admin_socket_start(struct admin_socket **out, uv_loop_t *loop, const char *data_dir, struct keys *keys, struct error *err)
+int admin_socket_start(struct admin_socket **out, uv_loop_t *loop, const char *data_dir, struct keys *keys, admin_more_fn *more, void *more_user,
+                       struct error *err)
 {
     struct admin_socket *admin = calloc(1, sizeof *admin);
     if (admin == NULL)
@@ -251,6 +261,8 @@ int admin_socket_start(struct admin_socket **out, uv_loop_t *loop, const char *d
         return status < 0 ? status : error_set(err, WEIR_E_IO, "admin socket", "no handle");
     }
     admin->keys = keys;
+    admin->more = more;
+    admin->more_user = more_user;
     admin->listener.data = admin;
     admin->n_handles = 1;
     /* Who holds the ledger's lock is the only daemon here, so what lies in the way is stale. */

@@ -8,8 +8,11 @@
 #include <uv.h>
 
 struct admin_socket;
-/* Listens. A stale socket file of a dead process is replaced. Loop thread. */
-int admin_socket_start(struct admin_socket **out, uv_loop_t *loop, const char *data_dir, struct keys *keys, struct error *err) WEIR_CHECKED;
+/* Answers what is not about keys, on the loop; NULL: neither is it this one's. New reference. */
+typedef json_t *admin_more_fn(void *user, const json_t *question);
+/* more may be NULL. Listens. A stale socket file of a dead process is replaced. Loop thread. */
+int admin_socket_start(struct admin_socket **out, uv_loop_t *loop, const char *data_dir, struct keys *keys, admin_more_fn *more, void *more_user,
+                       struct error *err) WEIR_CHECKED;
 /* Closes its handles; closed(user) is called once they are gone and the memory is freed. closed may be NULL. */
 void admin_socket_stop(struct admin_socket *admin, void (*closed)(void *user), void *user);
 

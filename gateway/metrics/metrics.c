@@ -12,7 +12,7 @@ static const double second_bounds[METRIC_BUCKETS] = {0.01, 0.02, 0.04, 0.08, 0.1
 static const double token_bounds[METRIC_BUCKETS] = {1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864,
                                                     268435456, 1073741824};
 static const char *const endpoint_names[METRIC_ENDPOINTS] = {"chat", "text_completion", "embeddings", "rerank"};
-static const char *const route_names[METRIC_ROUTES] = {"local", "remote", "refused"};
+static const char *const route_names[METRIC_ROUTES] = {"local", "remote", "refused", "cache"};
 
 struct histogram {
     int64_t counts[METRIC_BUCKETS + 1];
@@ -168,7 +168,7 @@ void metrics_write(const struct metrics *metrics, const struct metric_gauges *ga
     describe(out, "weir_cost_usd_total", "counter", "What the answers cost, where the price is known.");
     for (int r = 0; r < METRIC_ROUTES; r++)
         buffer_printf(out, "weir_cost_usd_total{route=\"%s\"} %.17g\n", route_names[r], (double)metrics->cost_nusd[r] / 1e9);
-    counter(out, "weir_saved_usd_total", "What local answers would have cost at the first remote target.", (double)metrics->saved_nusd / 1e9);
+    counter(out, "weir_saved_usd_total", "What local and cached answers would have cost at the first remote target.", (double)metrics->saved_nusd / 1e9);
     counter(out, "weir_unknown_costs_total", "Requests whose cost is unknown.", (double)metrics->unknown_costs);
     gauge(out, "weir_connections", "Open connections.", gauges->connections);
     gauge(out, "weir_requests_in_flight", "Requests being worked on.", gauges->requests);
@@ -186,6 +186,14 @@ void metrics_write(const struct metrics *metrics, const struct metric_gauges *ga
     counter(out, "weir_model_loads_total", "Further local models loaded.", (double)gauges->model_loads);
     counter(out, "weir_model_unloads_total", "Further local models unloaded.", (double)gauges->model_unloads);
     counter(out, "weir_model_load_failures_total", "Further local models that could not be loaded.", (double)gauges->model_failures);
+    describe(out, "weir_cache_lookups_total", "counter", "Questions that could be answered from the cache, by what it found.");
+    buffer_printf(out, "weir_cache_lookups_total{found=\"exact\"} %lld\nweir_cache_lookups_total{found=\"semantic\"} %lld\nweir_cache_lookups_total{found=\"none\"} %lld\n",
+                  (long long)gauges->cache_exact, (long long)gauges->cache_semantic, (long long)gauges->cache_misses);
+    gauge(out, "weir_cache_entries", "Answers in the cache.", (double)gauges->cache_entries);
+    gauge(out, "weir_cache_used_bytes", "Memory of the answers in the cache.", (double)gauges->cache_used_bytes);
+    gauge(out, "weir_cache_budget_bytes", "Memory the cache may use.", (double)gauges->cache_budget_bytes);
+    counter(out, "weir_cache_evicted_total", "Answers that left the cache for lack of room.", (double)gauges->cache_evicted);
+    counter(out, "weir_cache_expired_total", "Answers that outlived cache.ttl.", (double)gauges->cache_expired);
     gauge(out, "weir_ledger_waiting", "Rows waiting to be written.", (double)gauges->ledger_waiting);
     counter(out, "weir_ledger_rows_total", "Rows written.", (double)gauges->ledger_rows);
     counter(out, "weir_ledger_failures_total", "Commits that failed.", (double)gauges->ledger_failures);

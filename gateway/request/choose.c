@@ -1,5 +1,6 @@
 /* From what is known to where it goes: fills decide()'s inputs, reserves the money, writes the decision row, and only then
  * lets anything leave. A remote route waits for its row to be durable; a local one needs only that the ledger has taken it. */
+#include "request/caching.h"
 #include "request/scoring.h"
 
 #include "upstream/upstream.h"
@@ -49,6 +50,11 @@ static void fill_inputs(struct request *request)
     }
     inputs->local = request->local;
     str_copy(inputs->local_detail, sizeof inputs->local_detail, str_of(request->local_detail));
+    inputs->cached = request->cached;
+    if (request->cached != CACHE_NONE) {
+        inputs->likeness = request->likeness;
+        str_copy(inputs->cached_decision, sizeof inputs->cached_decision, str_of(request->cached_answer.decision_id));
+    }
     inputs->session_remote = request->api.in_tool_loop;
     if (request->has_key) {
         int64_t left = budget_remaining_nusd(service->budgets, request->key.id, clock_wall_ns());
@@ -234,7 +240,10 @@ static void record(struct request *request)
         return;
     }
     request->cost_nusd = 0; /* Set here and not where the answer is made: remote attempts that failed may have cost something. */
-    request_answer_here(request);
+    if (request->decision.kind == ROUTE_CACHE)
+        request_answer_cached(request);
+    else
+        request_answer_here(request);
 }
 
 json_t *request_explain(const struct request *request)

@@ -1,6 +1,6 @@
 /* The local answer: one engine session for each choice. The engine's thread only wakes the loop; the loop pulls events out of
  * the sessions as long as the client takes them, so a slow client pauses its own sessions and nobody else's. */
-#include "request/request.h"
+#include "request/caching.h"
 
 #include "request/restore.h"
 #include "upstream/relay.h"
@@ -229,6 +229,8 @@ static bool on_token(struct request *request, int index, const struct session_ev
     }
     if (event->text.n == 0 && !logprobs)
         return true;
+    if (caching_gathers(request))
+        buffer_append_str(&choice->text, event->text);
     chunk_text(&request->head, index, event->text, logprobs ? &choice->logprobs : NULL, &request->out);
     logprob_lists_clear(&choice->logprobs);
     return true;

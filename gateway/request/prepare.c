@@ -1,9 +1,10 @@
-/* What may take longer than a loop may wait: the policy scan with its verdict, redaction, the classifier's score, and the
- * prompt's tokens. Runs on a worker of libuv's pool, or on the spot when there is little to do.
+/* What may take longer than a loop may wait: the policy scan with its verdict, redaction, the look-ups in the cache, the
+ * classifier's score, and the prompt's tokens. Runs on a worker of libuv's pool, or on the spot when there is little to do.
  *
  * While it runs the request is the worker's: it reads what was parsed, writes the results of PREPARE, allocates from the
  * request's arena. Whatever fails here closes the remote path (verdict) or the local one (request->local); the decision is
  * made from that and not by an error here. */
+#include "request/caching.h"
 #include "request/scoring.h"
 
 enum {
@@ -180,10 +181,17 @@ static void prepare_run(struct request *request)
     int64_t started = clock_now_us();
     scan(request);
     int64_t scanned = clock_now_us();
-    scoring_run(request);
+    bool found = caching_find(request);
+    if (!found) {
+        scoring_run(request);
+        found = caching_find_similar(request);
+    }
     request->policy_us = scanned - started;
     request->score_us = clock_now_us() - scanned;
-    prepare_local(request);
+    if (found)
+        close_local(request, LOCAL_UNASKED, "");
+    else
+        prepare_local(request);
 }
 
 static void on_work(uv_work_t *work)
@@ -206,7 +214,7 @@ static void on_worked(uv_work_t *work, int status)
 void request_prepare(struct request *request)
 {
     size_t n_body = reply_request_peek(request->reply)->body.n;
-    if (n_body <= SMALL_BODY_BYTES && !scoring_wanted(request)) {
+    if (n_body <= SMALL_BODY_BYTES && !scoring_wanted(request) && !caching_embeds(request)) {
         prepare_run(request);
         request_prepared(request);
         return;

@@ -1,6 +1,6 @@
 /* The remote answer: the relay's events into the caller's form. What may leave was settled before (verdict, redaction, decision
  * row); here only answers come in. Loop thread; callbacks never come from inside relay_start. */
-#include "request/request.h"
+#include "request/caching.h"
 
 #include "request/restore.h"
 #include "upstream/relay.h"
@@ -91,6 +91,8 @@ static void on_delta(struct request *request, const struct relay_event *event)
     if (text.n > 0 || more || event->logprobs != NULL)
         chunk_delta(&request->head, index, more ? delta : NULL, has_text && text.n > 0, text, event->logprobs, &request->out);
     request->calls_sent |= json_array_size(json_object_get(delta, "tool_calls")) > 0;
+    if (more)
+        caching_spoil(request);
     json_decref(delta);
     if (event->finish_reason != NULL)
         finish_choice(request, index, event->finish_reason);
@@ -111,6 +113,7 @@ static void on_answer(struct request *request, const struct relay_event *event)
     json_t *answer = restore_answer(request, event->json);
     json_write(answer, &request->out);
     json_decref(answer);
+    caching_take_answer(request, event->json);
     const json_t *first = json_array_get(json_object_get(event->json, "choices"), 0);
     const json_t *reason = json_object_get(first, "finish_reason");
     if (json_is_string(reason) && request->n_choices > 0)

@@ -1,6 +1,6 @@
 /* A request's life: opening, the transition function, answering with an error, ending. What happens inside each state is in
  * the file named for it. */
-#include "request/request.h"
+#include "request/caching.h"
 
 #include "upstream/relay.h"
 
@@ -8,7 +8,7 @@
 
 enum { REQUEST_ARENA_BYTES = 64 << 20, REQUEST_OUT_BYTES = 96 << 20 };
 
-static const char *const state_names[] = {"authenticate", "parse", "admit", "load", "prepare", "decide", "record", "local", "remote", "compute", "ended"};
+static const char *const state_names[] = {"authenticate", "parse", "admit", "load", "prepare", "decide", "record", "cache", "local", "remote", "compute", "ended"};
 
 const char *request_state_name(enum request_state state)
 {
@@ -97,6 +97,8 @@ void request_end(struct request *request, const char *result, int64_t status, co
 {
     struct service *service = request->service;
     int64_t total_us = clock_now_us() - request->started_us;
+    if (strcmp(result, "ok") == 0 && status == 200)
+        caching_keep(request, finish_reason);
     remote_cancel(request);
     local_cancel(request);
     if (request->other >= 0 && request->chat != NULL)
@@ -108,15 +110,15 @@ void request_end(struct request *request, const char *result, int64_t status, co
         budget_settle(service->budgets, request->key.id, request->reserved_nusd, request->cost_nusd, clock_wall_ns());
     if (request->recorded) {
         write_outcome(request, result, status, finish_reason, error_code, total_us);
-        bool local = strcmp(request->route, "local") == 0;
+        bool local = strcmp(request->route, "local") == 0, cached = strcmp(request->route, "cache") == 0;
         struct metric_request observed = {
             .endpoint = request->api.kind == API_CHAT ? METRIC_CHAT : request->api.kind == API_COMPLETIONS ? METRIC_COMPLETIONS : request->api.kind == API_RERANK ? METRIC_RERANK : METRIC_EMBEDDINGS,
-            .route = local ? METRIC_LOCAL : strcmp(request->route, "refuse") == 0 ? METRIC_REFUSED : METRIC_REMOTE,
+            .route = local ? METRIC_LOCAL : cached ? METRIC_CACHE : strcmp(request->route, "refuse") == 0 ? METRIC_REFUSED : METRIC_REMOTE,
             .status = status == LEDGER_NULL ? 0 : (int)status,
             .prompt_tokens = request->usage.prompt_tokens,
             .completion_tokens = request->usage.completion_tokens,
             .cost_nusd = request->cost_nusd,
-            .saved_nusd = local ? counterfactual(request) : 0,
+            .saved_nusd = local || cached ? counterfactual(request) : 0,
             .total_us = total_us,
             .first_token_us = request->first_token_us,
         };
@@ -311,6 +313,7 @@ void request_open(struct service *service, struct reply *reply, enum api_kind ki
     service->requests = request;
     service->n_requests++;
     request_id_take(http, request->request_id);
+    caching_begin(request, http);
     reply_own(reply, &owner, request);
     int status = uuid_v7(request->decision_id);
     if (status < 0)

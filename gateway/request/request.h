@@ -1,6 +1,6 @@
 /* One request of a generating or embedding endpoint, from its key to its outcome row.
  *
- *   AUTHENTICATE → PARSE → ADMIT → [LOAD (worker)] → PREPARE (worker) → DECIDE → RECORD (ledger) → LOCAL | REMOTE | COMPUTE → ENDED
+ *   AUTHENTICATE → PARSE → ADMIT → [LOAD (worker)] → PREPARE (worker) → DECIDE → RECORD (ledger) → CACHE | LOCAL | REMOTE | COMPUTE → ENDED
  *
  * All transitions go through request_enter, which leaves a trace line. The loop thread owns the request, but in PREPARE and
  * COMPUTE, when the worker has it and the loop touches nothing of it but `gone`. It is freed when it has ENDED and nothing
@@ -24,6 +24,7 @@ enum request_state {
     REQUEST_PREPARE,
     REQUEST_DECIDE,
     REQUEST_RECORD,
+    REQUEST_CACHE,
     REQUEST_LOCAL,
     REQUEST_REMOTE,
     REQUEST_COMPUTE, /* A worker runs a forward pass beside the engine: embeddings, an echoed prompt's log-probabilities. */
@@ -74,6 +75,14 @@ struct request {
     struct verdict *verdict;
     struct score score;
     bool scored;
+    /* The cache: set by PREPARE, but for the first three, which are the caller's wish and the moment of its coming. */
+    bool cache_no_look, cache_no_keep;
+    uint64_t cache_epoch;
+    bool cacheable;               /* It has a key: `question` is set. */
+    struct cache_question question;
+    enum cache_hit cached;
+    float likeness;
+    struct cached_answer cached_answer; /* Unless CACHE_NONE. */
     struct ids *prompts;          /* One for each text (chat: one). */
     size_t n_prompts;
     struct chat_begun begun;      /* What a chat's prompt has begun of the answer. */

@@ -77,6 +77,8 @@ static void get_metrics(struct service *service, struct reply *reply)
     if (service->chat.engine != NULL)
         engine_stats(service->chat.engine, &engine);
     ledger_stats(service->ledger, &ledger);
+    struct answer_cache_stats cache;
+    answer_cache_stats(service->cache, &cache);
     struct model_pool_stats models = model_pool_stats(service->pool);
     struct metric_gauges gauges = {
         .connections = door_connections(service->door),
@@ -95,6 +97,14 @@ static void get_metrics(struct service *service, struct reply *reply)
         .model_failures = models.n_failures,
         .models_used_bytes = models.used_bytes,
         .models_budget_bytes = models.budget_bytes,
+        .cache_entries = cache.n_entries,
+        .cache_used_bytes = cache.used_bytes,
+        .cache_budget_bytes = cache.max_bytes,
+        .cache_exact = cache.n_exact,
+        .cache_semantic = cache.n_semantic,
+        .cache_misses = cache.n_misses,
+        .cache_evicted = cache.n_evicted,
+        .cache_expired = cache.n_expired,
         .ledger_waiting = ledger.waiting,
         .ledger_rows = ledger.n_rows,
         .ledger_failures = ledger.n_failures,

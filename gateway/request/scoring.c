@@ -41,6 +41,24 @@ void scoring_run(struct request *request)
         log_event(LOG_WARN, "score_failed", "%s: %s", request->decision_id, err.text);
 }
 
+int scoring_embed(struct request *request, str text, const float **out, int *n_embd, struct error *err)
+{
+    struct model *encoder = request->service->encoder;
+    *n_embd = model_info_peek(encoder)->n_embd;
+    if (request->scored && request->score.embedding != NULL && str_equal(request->score.text, str_trim(text))) {
+        *out = request->score.embedding;
+        return 0;
+    }
+    struct ids ids = {0};
+    float *embedding = arena_array(&request->arena, (size_t)*n_embd, sizeof *embedding);
+    int status = embedding != NULL ? model_text_ids(encoder, text, &ids, err) : error_set(err, WEIR_E_MEMORY, "embedding", "does not fit into memory");
+    if (status == 0)
+        status = model_embed(encoder, &(struct encoder_input){.ids = ids.data, .n = ids.n}, 1, embedding, err);
+    ids_release(&ids);
+    *out = status == 0 ? embedding : NULL;
+    return status;
+}
+
 const char *scoring_head(const struct request *request)
 {
     return request->scored ? head_id(request->service->head) : NULL;

@@ -11,6 +11,8 @@ void scoring_close(struct service *service);
 void scoring_run(struct request *request);
 /* Would scoring_run have something to do? Then it may take as long as an encoder pass. */
 bool scoring_wanted(const struct request *request);
+/* The encoder's embedding of a text into the request's arena; the score's own where it was made of the same text. Worker thread. */
+int scoring_embed(struct request *request, str text, const float **out, int *n_embd, struct error *err) WEIR_CHECKED;
 const char *scoring_head(const struct request *request); /* Id of the head that scored; NULL: none did. */
 json_t *scoring_json(const struct request *request);     /* New reference; null when nothing was scored. */
 

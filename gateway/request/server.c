@@ -2,7 +2,7 @@
  *
  * SIGTERM and SIGINT drain: no new connections, what runs may finish within limits.drain_timeout, /readyz says 503; a second
  * one ends it at once. SIGHUP reloads the configuration. */
-#include "request/request.h"
+#include "request/caching.h"
 
 #include "upstream/upstream.h"
 
@@ -81,6 +81,7 @@ static void on_tick(uv_timer_t *timer)
 {
     struct service *service = timer->data;
     end_overdue(service);
+    answer_cache_sweep(service->cache);
     if (service->drain_until_us == 0)
         return;
     if (clock_now_us() >= service->drain_until_us)
@@ -140,7 +141,7 @@ static int open_handles(struct service *service, struct error *err)
     if (status == 0)
         status = model_pool_new(&service->pool, &service->loop, service->snapshot->config, err);
     if (status == 0)
-        status = admin_socket_start(&service->admin, &service->loop, service->snapshot->config->data_dir, service->keys, err);
+        status = admin_socket_start(&service->admin, &service->loop, service->snapshot->config->data_dir, service->keys, caching_admin, service, err);
     return status;
 }
 

@@ -1,5 +1,6 @@
 /* Opening and closing what the daemon shares, and swapping its snapshot. A model that was named and cannot be opened is an
  * error; a default one that was never pulled is a warning, for Weir routes without it. */
+#include "request/caching.h"
 #include "request/scoring.h"
 
 #include <unistd.h>
@@ -182,6 +183,8 @@ int service_open(struct service *service, const char *config_path, struct error 
         status = open_ledger(service, err);
     if (status == 0)
         status = open_models(service, err);
+    if (status == 0)
+        status = caching_open(service, err);
     service->metrics = metrics_new();
     if (status == 0 && service->metrics == NULL)
         status = error_set(err, WEIR_E_MEMORY, "metrics", "out of memory");
@@ -192,6 +195,7 @@ int service_open(struct service *service, const char *config_path, struct error 
 
 void service_close(struct service *service)
 {
+    caching_close(service);
     scoring_close(service);
     model_pool_free(service->pool);
     local_model_close(&service->chat);
@@ -230,6 +234,7 @@ void service_reload(struct service *service)
     }
     snapshot_drop(service->snapshot);
     service->snapshot = fresh;
+    caching_reload(service);
     log_set_level(fresh->config->log_level);
     log_event(LOG_INFO, "reloaded", "configuration, policy pack and prices%s",
               needs_restart ? "; listeners, data folder or models have changed too and take effect at a restart" : "");

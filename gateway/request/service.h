@@ -7,6 +7,7 @@
 #ifndef WEIR_REQUEST_SERVICE_H
 #define WEIR_REQUEST_SERVICE_H
 
+#include "cache/answer_cache.h"
 #include "config/config.h"
 #include "door/door.h"
 #include "keys/admin_socket.h"
@@ -48,6 +49,8 @@ struct service {
     struct upstream *upstream;
     struct door *door;
     struct metrics *metrics;
+    struct answer_cache *cache;
+    uint8_t cache_secret[CACHE_KEY_BYTES]; /* Of its keys; as old as the process. */
     uint8_t pseudonym_key[32];   /* Master of the tenants' redaction keys; in the data folder, mode 0600. */
     uv_async_t ledger_wake;
     uv_async_t engine_wake;

@@ -23,7 +23,7 @@ void stream_begin(struct request *request)
     if (request->streaming)
         return;
     request->streaming = true;
-    request_headers(request, strcmp(request->route, "local") == 0);
+    request_headers(request, !str_starts(str_of(request->route), STR("remote:")));
     reply_header(request->reply, "Cache-Control", STR("no-cache"));
     reply_begin(request->reply, 200, "text/event-stream; charset=utf-8");
 }

@@ -29,6 +29,34 @@ Test(config, without_a_file_there_are_defaults_for_everything)
     config_drop(config);
 }
 
+Test(config, the_cache_is_off_until_it_is_asked_for)
+{
+    struct error err = {0};
+    const struct config *c = parse("", &err);
+    cr_assert(c != NULL && !c->cache.exact && !c->cache.semantic && c->cache.ttl_us == 3600000000 && c->cache.max_bytes == 64 << 20 && c->n_warnings == 0);
+    config_drop(c);
+    c = parse("cache: {exact: true, semantic: 0.92, ttl: 10m, max_bytes: 1GiB}\n", &err);
+    cr_assert_not_null(c, "%s: %s", err.where, err.text);
+    cr_assert(c->cache.exact && c->cache.semantic && c->cache.likeness == 0.92 && c->cache.ttl_us == 600000000 && c->cache.max_bytes == 1 << 30);
+    config_drop(c);
+    c = parse("cache: {semantic: true}\n", &err);
+    cr_assert(c != NULL && !c->cache.exact && c->cache.semantic && c->cache.likeness == 0.8);
+    config_drop(c);
+    c = parse("cache: {ttl: 1h}\n", &err);
+    cr_assert(c != NULL && c->n_warnings == 1 && strstr(c->warnings[0], "neither") != NULL);
+    config_drop(c);
+    static const struct {
+        const char *yaml, *place, *text;
+    } faults[] = {{"cache: {semantic: 1.5}\n", "weir.yaml:1:19", "0.5 to 1"}, {"cache: {semantic: often}\n", "weir.yaml:1:19", "true, false"},
+                  {"cache: {exact: 1}\n", "weir.yaml:1:16", "true or false"}, {"cache: {ttl: 0}\n", "weir.yaml:1:14", "1 to"},
+                  {"cache: {max_bytes: 10}\n", "weir.yaml:1:20", "65536"}, {"cache: {exakt: true}\n", "weir.yaml:1:9", "\"exact\""},
+                  {"cache: true\n", "weir.yaml:1:8", "mapping"}};
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
+        cr_assert_null(parse(faults[i].yaml, &err));
+        cr_expect(str_find(str_of(err.where), str_of(faults[i].place)) == 0 && strstr(err.text, faults[i].text) != NULL, "%s: %s", err.where, err.text);
+    }
+}
+
 Test(config, the_documented_block_is_read_whole)
 {
     setenv("WEIR_TEST_KEY", "secret-1", 1);

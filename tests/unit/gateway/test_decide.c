@@ -81,6 +81,36 @@ Test(decide, policy_wins_over_everything)
     }
 }
 
+Test(decide, what_the_cache_has_is_given_unless_policy_refuses)
+{
+    enum name_kind kinds[] = {NAME_AUTO, NAME_BARE, NAME_PINNED, NAME_LOCAL};
+    for (int k = 0; k < 4; k++) {
+        struct decide_inputs in = base(kinds[k]);
+        in.cached = CACHE_EXACT;
+        in.local = LOCAL_UNASKED;
+        struct decision out = run(&in);
+        cr_assert(out.kind == ROUTE_CACHE && out.n_targets == 0 && !out.local_last);
+        cr_assert_str_eq(out.route, "cache");
+        cr_assert_str_eq(out.reasons[0], "cache_exact");
+        in.cached = CACHE_SEMANTIC;
+        cr_assert_str_eq(run(&in).reasons[0], "cache_semantic");
+        in.effect = EFFECT_REFUSE;
+        cr_assert_eq(run(&in).kind, ROUTE_REFUSE);
+    }
+}
+
+Test(decide, rows_of_before_the_cache_read_as_not_found)
+{
+    struct decide_inputs in = base(NAME_AUTO), back;
+    struct error err = {0};
+    json_t *json = decide_inputs_json(&in);
+    json_object_del(json, "cache");
+    cr_assert_eq(decide_inputs_parse(json, &back, &err), 0, "%s: %s", err.where, err.text);
+    cr_assert(back.cached == CACHE_NONE);
+    cr_assert_str_eq(run(&back).route, run(&in).route);
+    json_decref(json);
+}
+
 Test(decide, a_pinned_name_is_never_replaced)
 {
     struct decide_inputs in = base(NAME_PINNED);
@@ -136,7 +166,12 @@ Test(decide, recorded_inputs_replay_to_the_recorded_route_bit_for_bit)
         in.oos = rnd_float();
         in.domain_p = rnd_float();
         in.tier = (enum score_tier)(rnd() % 3);
-        in.local = (enum local_state)(rnd() % 5);
+        in.local = (enum local_state)(rnd() % LOCAL_STATES);
+        in.cached = rnd() % 4 == 0 ? (enum cache_hit)(rnd() % 3) : CACHE_NONE;
+        if (in.cached != CACHE_NONE) {
+            in.likeness = rnd_float();
+            str_copy(in.cached_decision, sizeof in.cached_decision, STR("0190-x"));
+        }
         in.budget_limited = rnd() % 2;
         in.budget_nusd = (int64_t)(rnd() % 200);
         in.session_remote = rnd() % 2;

@@ -156,7 +156,7 @@ Test(keys, the_running_process_answers_over_its_socket)
     json_t *answer = NULL, *ping = json_pack("{s:s}", "do", "ping");
     cr_assert_eq(admin_call(folder, ping, &answer, &err), WEIR_E_NOT_FOUND, "none runs yet");
     uv_loop_init(&loop);
-    cr_assert_eq(admin_socket_start(&client.admin, &loop, folder, keys, &err), 0, "%s", err.text);
+    cr_assert_eq(admin_socket_start(&client.admin, &loop, folder, keys, NULL, NULL, &err), 0, "%s", err.text);
     char socket[128];
     struct stat info;
     snprintf(socket, sizeof socket, "%s/weir.sock", folder);
