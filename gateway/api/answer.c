@@ -78,6 +78,10 @@ static void write_message(const struct answer_message *message, struct buffer *o
         buffer_append_str(out, message->calls);
         buffer_append_char(out, ']');
     }
+    if (message->annotations.n > 0) {
+        buffer_append_text(out, ",\"annotations\":");
+        buffer_append_str(out, message->annotations);
+    }
     buffer_append_char(out, '}');
 }
 
@@ -207,6 +211,15 @@ void chunk_delta(const struct answer_head *head, int index, const json_t *delta,
     else
         buffer_append_text(out, "null");
     write_reason(NULL, out);
+    chunk_end(head, out);
+}
+
+void chunk_annotations(const struct answer_head *head, int index, str annotations, struct buffer *out)
+{
+    if (annotations.n == 0)
+        return;
+    chunk_begin(head, index, out);
+    buffer_printf(out, ",\"delta\":{\"annotations\":" STR_FMT "},\"logprobs\":null,\"finish_reason\":null", STR_ARG(annotations));
     chunk_end(head, out);
 }
 

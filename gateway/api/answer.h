@@ -24,6 +24,7 @@ struct answer_message {
     str text;
     str reasoning; /* Empty: none. */
     str calls;     /* JSON objects of tool calls, comma between them; empty: none. */
+    str annotations; /* A JSON array of OpenAI's url_citation; empty: none. */
 };
 
 /* "chatcmpl-" or "cmpl-" and the decision's id. */
@@ -70,6 +71,8 @@ void chunk_finish(const struct answer_head *head, int index, const char *finish_
 /* A provider's change of a choice: its delta's other members with the text in place (NULL delta: text alone), its log-probabilities. */
 void chunk_delta(const struct answer_head *head, int index, const json_t *delta, bool has_text, str text, const json_t *logprobs,
                  struct buffer *out);
+/* Annotations of a choice, a JSON array; empty: writes nothing. */
+void chunk_annotations(const struct answer_head *head, int index, str annotations, struct buffer *out);
 void chunk_usage(const struct answer_head *head, const struct answer_usage *usage, struct buffer *out);
 void chunk_done(struct buffer *out);
 /* The end of a stream that cannot be saved. */

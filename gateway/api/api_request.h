@@ -42,6 +42,7 @@ struct api_request {
     bool names_shift;         /* context_shift is. */
     struct sampling sampling; /* stops and bias point into the arena. */
     json_t *messages;         /* Chat: borrowed from the body. */
+    str grounded;             /* Chat: stands for the last message's text before the local model; NULL data: it stands for itself. */
     bool in_tool_loop;        /* Chat: the last assistant message calls tools, and a remote model made the calls. */
     const json_t *tools;      /* Chat: functions that may be called, borrowed from the body; NULL: none may. */
     enum tool_choice tool_choice;
@@ -78,6 +79,9 @@ void api_request_mark_remote_only(struct api_request *request, const char *field
 json_t *api_local_messages(const struct api_request *request);
 /* Ids of the conversation's prompt for a local model; see model_chat_prompt. Where it fails, err->where is the request's field. */
 int api_local_prompt(const struct api_request *request, const struct model *model, struct ids *out, struct chat_begun *begun, struct error *err) WEIR_CHECKED;
+
+/* The text of the last message, where that is a human's and one plain text; else empty (NULL data). Borrowed from the body. */
+str api_last_turn(const struct api_request *request);
 
 /* Parts of api_request_parse, one file each. */
 int chat_fields_parse(struct api_request *request, struct arena *arena, struct api_error *error) WEIR_CHECKED;

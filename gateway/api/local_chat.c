@@ -37,6 +37,25 @@ static int copy_members(const json_t *message, json_t *out)
     return status;
 }
 
+str api_last_turn(const struct api_request *request)
+{
+    const json_t *message = json_array_get(request->messages, json_array_size(request->messages) - 1);
+    const char *role = json_string_value(json_object_get(message, "role"));
+    const json_t *content = json_object_get(message, "content");
+    if (json_is_array(content) && json_array_size(content) == 1)
+        content = json_object_get(json_array_get(content, 0), "text");
+    if (role == NULL || strcmp(role, "user") != 0 || !json_is_string(content))
+        return (str){NULL, 0};
+    return (str){json_string_value(content), json_string_length(content)};
+}
+
+/* What a message says to the local model. */
+static json_t *local_content(const struct api_request *request, size_t i, const json_t *message)
+{
+    bool grounded = request->grounded.data != NULL && i + 1 == json_array_size(request->messages);
+    return grounded ? json_stringn(request->grounded.data, request->grounded.n) : plain_content(json_object_get(message, "content"));
+}
+
 json_t *api_local_messages(const struct api_request *request)
 {
     json_t *out = json_array();
@@ -46,7 +65,7 @@ json_t *api_local_messages(const struct api_request *request)
         const char *role = json_string_value(json_object_get(message, "role"));
         json_t *plain = json_object();
         if (json_object_set_new(plain, "role", json_string(strcmp(role, "developer") == 0 ? "system" : role)) < 0 ||
-            json_object_set_new(plain, "content", plain_content(json_object_get(message, "content"))) < 0 || copy_members(message, plain) < 0 ||
+            json_object_set_new(plain, "content", local_content(request, i, message)) < 0 || copy_members(message, plain) < 0 ||
             json_array_append_new(out, plain) < 0) {
             json_decref(out);
             return NULL;

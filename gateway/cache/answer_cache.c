@@ -209,9 +209,10 @@ static int entry_give(struct entry *entry, struct arena *arena, struct cached_an
     out->age_us = clock_now_us() - entry->born_us;
     out->model.data = arena_strdup(arena, entry->answer.model);
     out->text.data = arena_strdup(arena, entry->answer.text);
+    out->citations.data = arena_strdup(arena, entry->answer.citations);
     use_unlink(entry);
     use_append(entry);
-    return out->model.data != NULL && out->text.data != NULL ? 1 : WEIR_E_MEMORY;
+    return out->model.data != NULL && out->text.data != NULL && out->citations.data != NULL ? 1 : WEIR_E_MEMORY;
 }
 
 static struct entry *find_key(struct answer_cache *cache, const struct partition *partition, const uint8_t key[CACHE_KEY_BYTES])
@@ -295,7 +296,7 @@ static struct entry *entry_new(const struct cache_question *question, const stru
 {
     bool similar = question->has_meaning && question->embedding != NULL;
     int n_embd = similar ? question->n_embd : 0;
-    size_t n_bytes = sizeof(struct entry) + (size_t)n_embd * sizeof(float) + answer->model.n + answer->text.n + 1;
+    size_t n_bytes = sizeof(struct entry) + (size_t)n_embd * sizeof(float) + answer->model.n + answer->text.n + answer->citations.n;
     struct entry *entry = calloc(1, n_bytes);
     if (entry == NULL)
         return NULL;
@@ -306,10 +307,13 @@ static struct entry *entry_new(const struct cache_question *question, const stru
     memcpy(entry->key, question->key, sizeof entry->key);
     memcpy(entry->meaning, question->meaning, sizeof entry->meaning);
     char *texts = (char *)&entry->embedding[n_embd];
-    memcpy(texts, answer->model.data != NULL ? answer->model.data : "", answer->model.n);
-    memcpy(texts + answer->model.n, answer->text.data != NULL ? answer->text.data : "", answer->text.n);
-    entry->answer.model.data = texts;
-    entry->answer.text.data = texts + answer->model.n;
+    str *const parts[] = {&entry->answer.model, &entry->answer.text, &entry->answer.citations};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        if (parts[i]->n > 0)
+            memcpy(texts, parts[i]->data, parts[i]->n);
+        parts[i]->data = texts;
+        texts += parts[i]->n;
+    }
     entry->born_us = clock_now_us();
     return entry;
 }

@@ -26,6 +26,7 @@ struct answer_cache_options {
 struct cached_answer {
     str model;            /* As the answer names it. */
     str text;
+    str citations;        /* JSON array; empty: none. */
     int64_t prompt_tokens, cached_tokens, completion_tokens;
     char decision_id[37]; /* Of the decision that made it. */
     int64_t age_us;       /* Found only. */

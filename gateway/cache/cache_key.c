@@ -8,7 +8,8 @@ enum { CANONICAL_BYTES = 64 << 20 };
 /* Members that a cached answer may have been asked with. Whatever else stands in a body closes the cache. */
 static const char *const known[] = {
     "model", "messages", "temperature", "top_p", "top_k", "min_p", "repetition_penalty", "presence_penalty", "frequency_penalty", "n", "stop",
-    "max_tokens", "max_completion_tokens", "stream", "stream_options", "logit_bias", "seed", "context_shift", "response_format", "user", "metadata",
+    "max_tokens", "max_completion_tokens", "stream", "stream_options", "logit_bias", "seed", "context_shift", "response_format", "structured_outputs", "json_schema", "grammar", "chat_template_kwargs",
+    "reasoning_effort", "user", "metadata",
     "safety_identifier", "prompt_cache_key", "prompt_cache_retention", "service_tier", "parallel_tool_calls", NULL};
 /* Known, and without a say in the answer. */
 static const char *const silent[] = {"stream", "stream_options", "user", "metadata", "safety_identifier", "prompt_cache_key", "prompt_cache_retention", NULL};
@@ -134,18 +135,6 @@ static void append_members(json_t *body, struct buffer *out)
     }
 }
 
-/* A human's plain text, of a content that is one string or one part. */
-static str plain_text(const json_t *message)
-{
-    const char *role = json_string_value(json_object_get(message, "role"));
-    const json_t *content = json_object_get(message, "content");
-    if (json_is_array(content) && json_array_size(content) == 1)
-        content = json_object_get(json_array_get(content, 0), "text");
-    if (role == NULL || strcmp(role, "user") != 0 || !json_is_string(content))
-        return (str){NULL, 0};
-    return (str){json_string_value(content), json_string_length(content)};
-}
-
 /* The last message but its content. */
 static void append_frame(const json_t *message, struct buffer *out)
 {
@@ -160,7 +149,7 @@ int cache_key_make(const struct cache_scope *scope, const struct api_request *re
     struct buffer text;
     size_t last = json_array_size(request->messages) - 1;
     const json_t *message = json_array_get(request->messages, last);
-    *out = (struct cache_question){.text = plain_text(message)};
+    *out = (struct cache_question){.text = api_last_turn(request)};
     buffer_init(&text, CANONICAL_BYTES);
     append_part(&text, scope->tenant);
     buffer_append_char(&text, scope->tenant.data != NULL ? '+' : '-');

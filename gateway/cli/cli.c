@@ -14,6 +14,7 @@
     X(check) \
     X(keys) \
     X(cache) \
+    X(knowledge) \
     X(ledger) \
     X(pull) \
     X(generate) \

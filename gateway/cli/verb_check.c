@@ -115,6 +115,7 @@ static void check_files(struct report *report, const struct config *config)
         }
     }
     check_more_models(report, config);
+    check_path(report, config->knowledge.folder);
 }
 
 static int run(int argc, char **argv)

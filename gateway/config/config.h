@@ -126,6 +126,11 @@ struct config {
     const char *prices_path;     /* [deploy/prices.yaml of the share] */
     const char *head_path;       /* classifier.head [the shipped head], NULL: the shipped one is not there. */
     double max_regret;           /* classifier.max_regret: `auto` escalates when the expected gain is larger [0.10]. */
+    struct {
+        const char *folder;      /* Of the documents that the local model answers from; NULL: none. */
+        int passages;            /* At most so many go before a question [4]. */
+        double likeness;         /* Of the best one, at least, for the documents to cover the question [0.5]. */
+    } knowledge;
     enum log_level log_level;    /* log.level [info] */
     struct {
         bool exact;              /* The very same question is answered from memory [false]. */

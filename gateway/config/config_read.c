@@ -156,6 +156,12 @@ static int read_cache(struct yaml_doc *tree, yaml_node_t *node, void *target, st
     return 0;
 }
 
+static const struct yaml_field knowledge_fields[] = {
+    {"folder", YAML_PATH, CONFIG(knowledge.folder), .required = true},
+    {"passages", YAML_INT, CONFIG(knowledge.passages), .min = 1, .max = 16},
+    {"likeness", YAML_REAL, CONFIG(knowledge.likeness), .min = 0, .max = 1},
+    {NULL},
+};
 static const struct yaml_field log_fields[] = {{"level", YAML_WORD, CONFIG(log_level), .words = level_words}, {NULL}};
 
 static const struct yaml_field limits_fields[] = {
@@ -190,6 +196,7 @@ static const struct yaml_field root_fields[] = {
     {"ledger", YAML_MAP, 0, .fields = ledger_fields},
     {"prices", YAML_PATH, CONFIG(prices_path)},
     {"classifier", YAML_MAP, 0, .fields = classifier_fields},
+    {"knowledge", YAML_MAP, 0, .fields = knowledge_fields},
     {"cache", YAML_CUSTOM, 0, .read = read_cache},
     {"log", YAML_MAP, 0, .fields = log_fields},
     {"limits", YAML_MAP, 0, .fields = limits_fields},

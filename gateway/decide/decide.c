@@ -61,6 +61,11 @@ static void go_remote(const struct decide_inputs *in, struct decision *out, cons
     reason_first(out, code);
 }
 
+static bool is_covered(const struct decide_inputs *in)
+{
+    return in->searched && in->n_passages > 0 && (double)in->known_likeness >= in->least_likeness && (double)in->known_terms >= in->least_terms;
+}
+
 /* Why a target is struck out; NULL: it stays. */
 static const char *struck_out(const struct decide_inputs *in, const struct decide_target *target)
 {
@@ -120,7 +125,11 @@ static void decide_auto(const struct decide_inputs *in, struct decision *out, co
     if (out->n_targets == 0) {
         if (local_can)
             go_local(out, why != NULL ? why : "no_provider");
-        else if (why == NULL || in->local == LOCAL_TOO_LONG || in->local == LOCAL_UNSUPPORTED)
+        if (local_can && is_covered(in))
+            reason(out, "knowledge_covers");
+        if (local_can)
+            return;
+        if (why == NULL || in->local == LOCAL_TOO_LONG || in->local == LOCAL_UNSUPPORTED)
             refuse_local(in, out);
         else
             refuse_remote(out, why);
@@ -133,6 +142,10 @@ static void decide_auto(const struct decide_inputs *in, struct decision *out, co
                                             [LOCAL_UNSUPPORTED] = "local_unsupported", [LOCAL_OVERLOADED] = "local_overloaded",
                                             [LOCAL_UNASKED] = "local_unasked"};
         go_remote(in, out, codes[in->local]);
+        return;
+    }
+    if (is_covered(in)) {
+        go_local(out, "knowledge_covers");
         return;
     }
     if (!in->scored) {
@@ -165,6 +178,8 @@ void decide(const struct decide_inputs *in, struct decision *out)
             go_local(out, "local_named");
         else
             refuse_local(in, out);
+        if (local_can && is_covered(in))
+            reason(out, "knowledge_covers");
         return;
     }
     const char *why = NULL;

@@ -8,7 +8,7 @@
  *   4. targets are struck out: not permitted by policy, no credentials, breaker open, over budget
  *   5. pinned or bare name: the targets left; none left → pinned: refuse with the reason of the first; bare: local if
  *      it can, else refuse
- *   6. auto: local cannot → remote; nothing left → local; else remote iff gain > max_regret (half of it once the
+ *   6. auto: local cannot → remote; nothing left → local; the documents cover it → local; else remote iff gain > max_regret (half of it once the
  *      conversation has left before); no score → local (closed on failure). */
 #ifndef WEIR_DECIDE_DECIDE_H
 #define WEIR_DECIDE_DECIDE_H
@@ -52,6 +52,12 @@ struct decide_inputs {
     enum cache_hit cached;
     float likeness;              /* CACHE_SEMANTIC: cosine of the two questions' embeddings. */
     char cached_decision[DECIDE_WORD_BYTES]; /* Id of the decision that made the answer. */
+    /* What the documents hold about it. It is covered when both numbers reach what is asked for. */
+    bool searched;
+    int n_passages;              /* That fit before the question. */
+    float known_likeness, known_terms; /* Best cosine; share of the question's content words found. */
+    double least_likeness, least_terms;
+    char knowledge_state[DECIDE_WORD_BYTES]; /* Of the index. */
     /* The box, the money, the conversation. */
     enum local_state local;
     char local_detail[DECIDE_NAME_BYTES]; /* LOCAL_UNSUPPORTED: the field. */

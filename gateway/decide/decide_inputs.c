@@ -97,9 +97,13 @@ json_t *decide_inputs_json(const struct decide_inputs *in)
     json_t *cache = in->cached != CACHE_NONE ? json_pack("{s:s, s:f, s:s}", "hit", cache_hit_name(in->cached), "likeness", (double)in->likeness,
                                                          "decision_id", in->cached_decision)
                                              : json_null();
-    return json_pack("{s:s, s:s, s:f, s:{s:s, s:b, s:s}, s:o, s:o, s:{s:s, s:s}, s:o, s:b, s:s, s:o}", "name", name_kind_name(in->kind), "model", in->model,
+    json_t *knowledge = in->searched ? json_pack("{s:i, s:f, s:f, s:f, s:f, s:s}", "passages", in->n_passages, "likeness", (double)in->known_likeness,
+                                                 "terms", (double)in->known_terms, "least_likeness", in->least_likeness, "least_terms",
+                                                 in->least_terms, "state", in->knowledge_state)
+                                     : json_null();
+    return json_pack("{s:s, s:s, s:f, s:{s:s, s:b, s:s}, s:o, s:o, s:o, s:{s:s, s:s}, s:o, s:b, s:s, s:o}", "name", name_kind_name(in->kind), "model", in->model,
                      "max_regret", in->max_regret, "verdict", "effect", effect_name(in->effect), "local_permitted", in->local_permitted,
-                     "data_class", in->data_class, "score", score, "cache", cache, "local", "state", local_state_name(in->local), "detail", in->local_detail,
+                     "data_class", in->data_class, "score", score, "cache", cache, "knowledge", knowledge, "local", "state", local_state_name(in->local), "detail", in->local_detail,
                      "budget_nusd", in->budget_limited ? json_integer(in->budget_nusd) : json_null(), "session_remote", in->session_remote,
                      "prices_version", in->prices_version, "targets", targets);
 }
@@ -239,6 +243,16 @@ int decide_inputs_parse(const json_t *json, struct decide_inputs *out, struct er
         out->cached = (enum cache_hit)read_word(&r, cache, "hit", 3, hit_word);
         out->likeness = (float)read_real(&r, cache, "likeness");
         read_text(&r, cache, "decision_id", out->cached_decision, sizeof out->cached_decision);
+    }
+    const json_t *knowledge = json_object_get(json, "knowledge"); /* As old rows have no documents. */
+    out->searched = json_is_object(knowledge);
+    if (out->searched) {
+        out->n_passages = (int)read_real(&r, knowledge, "passages");
+        out->known_likeness = (float)read_real(&r, knowledge, "likeness");
+        out->known_terms = (float)read_real(&r, knowledge, "terms");
+        out->least_likeness = read_real(&r, knowledge, "least_likeness");
+        out->least_terms = read_real(&r, knowledge, "least_terms");
+        read_text(&r, knowledge, "state", out->knowledge_state, sizeof out->knowledge_state);
     }
     out->local = (enum local_state)read_word(&r, local, "state", LOCAL_STATES, local_word);
     read_text(&r, local, "detail", out->local_detail, sizeof out->local_detail);

@@ -186,6 +186,9 @@ void metrics_write(const struct metrics *metrics, const struct metric_gauges *ga
     counter(out, "weir_model_loads_total", "Further local models loaded.", (double)gauges->model_loads);
     counter(out, "weir_model_unloads_total", "Further local models unloaded.", (double)gauges->model_unloads);
     counter(out, "weir_model_load_failures_total", "Further local models that could not be loaded.", (double)gauges->model_failures);
+    describe(out, "weir_knowledge_searches_total", "counter", "Questions searched for in the documents, by whether these cover them.");
+    buffer_printf(out, "weir_knowledge_searches_total{covered=\"true\"} %lld\nweir_knowledge_searches_total{covered=\"false\"} %lld\n",
+                  (long long)gauges->knowledge_covered, (long long)gauges->knowledge_uncovered);
     describe(out, "weir_cache_lookups_total", "counter", "Questions that could be answered from the cache, by what it found.");
     buffer_printf(out, "weir_cache_lookups_total{found=\"exact\"} %lld\nweir_cache_lookups_total{found=\"semantic\"} %lld\nweir_cache_lookups_total{found=\"none\"} %lld\n",
                   (long long)gauges->cache_exact, (long long)gauges->cache_semantic, (long long)gauges->cache_misses);

@@ -38,6 +38,7 @@ struct metric_gauges {
     int64_t guessed_tokens, accepted_tokens, context_shifts; /* Of the local models. */
     int models_loaded;
     int64_t model_loads, model_unloads, model_failures, models_used_bytes, models_budget_bytes;
+    int64_t knowledge_covered, knowledge_uncovered;
     int64_t cache_entries, cache_used_bytes, cache_budget_bytes, cache_exact, cache_semantic, cache_misses, cache_evicted, cache_expired;
     int64_t generated_tokens, ledger_waiting, ledger_rows, ledger_failures;
     bool ledger_ok, ready;

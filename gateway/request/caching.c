@@ -59,14 +59,18 @@ static str tenant_of(const struct request *request)
 
 static bool make_question(struct request *request)
 {
+    char state[KNOWLEDGE_STATE_BYTES] = "";
     const struct config *config = request->snapshot->config;
     if ((!config->cache.exact && !config->cache.semantic) || !cache_key_eligible(&request->api, request->verdict))
         return false;
+    if (config->knowledge.folder != NULL)
+        knowledge_state(request->service->knowledge, state);
     struct cache_scope scope = {
         .secret = request->service->cache_secret,
         .tenant = tenant_of(request),
         .pack_sha256 = request->verdict->pack_sha256,
         .config_sha256 = config->sha256,
+        .knowledge = config->knowledge.folder != NULL ? state : NULL,
         .endpoint = request->dry_run ? "/v1/chat/completions" : request->endpoint, /* What a dry run is of. */
     };
     return cache_key_make(&scope, &request->api, &request->question) == 0;
@@ -135,7 +139,7 @@ static void answer_whole(struct request *request)
 {
     const struct cached_answer *answer = &request->cached_answer;
     answer_begin(&request->head, &request->out);
-    answer_choice(&request->head, 0, answer->text, NULL, "stop", &request->out);
+    answer_choice(&request->head, 0, &(struct answer_message){.text = answer->text, .annotations = answer->citations}, NULL, "stop", &request->out);
     answer_end(&request->head, &request->usage, &request->out);
     request_headers(request, true);
     reply_send(request->reply, 200, "application/json", buffer_str(&request->out));
@@ -148,6 +152,7 @@ static void answer_stream(struct request *request)
     stream_begin(request);
     stream_roles(request);
     chunk_text(&request->head, 0, request->cached_answer.text, NULL, &request->out);
+    chunk_annotations(&request->head, 0, request->cached_answer.citations, &request->out);
     chunk_finish(&request->head, 0, "stop", &request->out);
     stream_finish(request, "stop");
 }
@@ -159,7 +164,7 @@ void request_answer_cached(struct request *request)
     request_enter(request, REQUEST_CACHE);
     str_copy(request->route, sizeof request->route, STR("cache"));
     answer_head_init(&request->head, request->api.kind, request->decision_id, answer->model, request->api.stream && request->api.include_usage);
-    request->usage = (struct answer_usage){answer->prompt_tokens, answer->cached_tokens, answer->completion_tokens, 0};
+    request->usage = (struct answer_usage){answer->prompt_tokens, answer->cached_tokens, answer->completion_tokens, 0, 0};
     request->usage_known = true;
     request->first_token_us = clock_now_us() - request->started_us;
     if (choices_open(request, 1) < 0) {
@@ -235,6 +240,7 @@ void caching_keep(struct request *request, const char *finish_reason)
     struct cached_answer answer = {
         .model = request->head.model,
         .text = buffer_str(&request->choices[0].text),
+        .citations = request->citations,
         .prompt_tokens = request->usage.prompt_tokens,
         .cached_tokens = request->usage.cached_tokens,
         .completion_tokens = request->usage.completion_tokens,

@@ -1,6 +1,7 @@
 /* From what is known to where it goes: fills decide()'s inputs, reserves the money, writes the decision row, and only then
  * lets anything leave. A remote route waits for its row to be durable; a local one needs only that the ledger has taken it. */
 #include "request/caching.h"
+#include "request/knowing.h"
 #include "request/scoring.h"
 
 #include "upstream/upstream.h"
@@ -32,6 +33,23 @@ static int64_t worst_answer_tokens(const struct request *request)
     return each > INT32_MAX ? -1 : each * n;
 }
 
+static void fill_knowledge(struct request *request)
+{
+    struct decide_inputs *inputs = request->inputs;
+    const struct knowledge_found *known = request->known;
+    if (known == NULL)
+        return;
+    inputs->searched = true;
+    inputs->n_passages = known->n;
+    inputs->known_likeness = known->likeness;
+    inputs->known_terms = known->terms;
+    inputs->least_likeness = request->snapshot->config->knowledge.likeness;
+    inputs->least_terms = (double)KNOWLEDGE_LEAST_TERMS;
+    str_copy(inputs->knowledge_state, sizeof inputs->knowledge_state, str_of(known->state));
+    if (!request->dry_run)
+        ++*(knowing_used(request) ? &request->service->n_covered : &request->service->n_uncovered);
+}
+
 static void fill_inputs(struct request *request)
 {
     struct service *service = request->service;
@@ -55,6 +73,7 @@ static void fill_inputs(struct request *request)
         inputs->likeness = request->likeness;
         str_copy(inputs->cached_decision, sizeof inputs->cached_decision, str_of(request->cached_answer.decision_id));
     }
+    fill_knowledge(request);
     inputs->session_remote = request->api.in_tool_loop;
     if (request->has_key) {
         int64_t left = budget_remaining_nusd(service->budgets, request->key.id, clock_wall_ns());

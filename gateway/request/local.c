@@ -1,6 +1,7 @@
 /* The local answer: one engine session for each choice. The engine's thread only wakes the loop; the loop pulls events out of
  * the sessions as long as the client takes them, so a slow client pauses its own sessions and nobody else's. */
 #include "request/caching.h"
+#include "request/knowing.h"
 
 #include "request/restore.h"
 #include "upstream/relay.h"
@@ -229,7 +230,7 @@ static bool on_token(struct request *request, int index, const struct session_ev
     }
     if (event->text.n == 0 && !logprobs)
         return true;
-    if (caching_gathers(request))
+    if (caching_gathers(request) || knowing_used(request))
         buffer_append_str(&choice->text, event->text);
     chunk_text(&request->head, index, event->text, logprobs ? &choice->logprobs : NULL, &request->out);
     logprob_lists_clear(&choice->logprobs);
@@ -259,8 +260,11 @@ static bool on_session_end(struct request *request, int index, const struct sess
     }
     bool calls = spoken_has_calls(choice) && (event->reason != FINISH_LENGTH || spoken_is_done(choice));
     choice->finish_reason = calls ? "tool_calls" : finish_name(event->reason);
-    if (request->api.stream)
+    if (request->api.stream) {
+        request->citations = knowing_cite(request, buffer_str(&choice->text));
+        chunk_annotations(&request->head, index, request->citations, &request->out);
         chunk_finish(&request->head, index, choice->finish_reason, &request->out);
+    }
     return true;
 }
 
@@ -295,6 +299,7 @@ static void finish_whole(struct request *request)
         for (int k = 0; k < request->api.n; k++) {
             struct choice *choice = &request->choices[best[k]];
             struct answer_message message = spoken_message(choice);
+            message.annotations = request->citations = knowing_cite(request, message.text);
             answer_choice(&request->head, index++, &message, request->api.logprobs ? &choice->logprobs : NULL,
                           choice->finish_reason, &request->out);
         }

@@ -5,6 +5,7 @@
  * request's arena. Whatever fails here closes the remote path (verdict) or the local one (request->local); the decision is
  * made from that and not by an error here. */
 #include "request/caching.h"
+#include "request/knowing.h"
 #include "request/scoring.h"
 
 enum {
@@ -73,6 +74,25 @@ static void close_local(struct request *request, enum local_state state, const c
     str_copy(request->local_detail, sizeof request->local_detail, str_of(detail));
 }
 
+/* The conversation as the local model reads it, with as many passages of the documents as leave room for an answer. */
+static int encode_chat(struct request *request, struct error *err)
+{
+    enum { ROOM = 512 };
+    int n_context = model_info_peek(request->chat->model)->n_context;
+    int64_t room = request->api.has_max_tokens && request->api.max_tokens < ROOM ? request->api.max_tokens : ROOM;
+    struct ids *prompt = &request->prompts[0];
+    for (;;) {
+        if (knowing_ground(request) < 0)
+            return error_set(err, WEIR_E_MEMORY, "messages", "out of memory");
+        int status = api_local_prompt(&request->api, request->chat->model, prompt, &request->begun, err);
+        if (status < 0 || (int64_t)prompt->n + room <= n_context || !knowing_drop_last(request))
+            return status;
+        ids_release(prompt);
+        *prompt = (struct ids){0};
+        buffer_clear(&request->begun);
+    }
+}
+
 /* How many of a conversation's first ids stay in a context shift: those that it shares with its instructions alone under another
  * question, hence the system message and what the template puts around it. */
 static int count_kept(struct request *request)
@@ -139,7 +159,7 @@ static void tokenize(struct request *request)
     for (size_t i = 0; i < n; i++) {
         int status;
         if (request->api.kind == API_CHAT)
-            status = api_local_prompt(&request->api, request->chat->model, &request->prompts[0], &request->begun, err);
+            status = encode_chat(request, err);
         else if (request->api.texts[i].ids != NULL)
             status = copy_ids(&request->prompts[i], &request->api.texts[i], info->n_vocab, err);
         else
@@ -185,6 +205,8 @@ static void prepare_run(struct request *request)
     if (!found) {
         scoring_run(request);
         found = caching_find_similar(request);
+        if (!found)
+            knowing_search(request);
     }
     request->policy_us = scanned - started;
     request->score_us = clock_now_us() - scanned;
@@ -214,7 +236,7 @@ static void on_worked(uv_work_t *work, int status)
 void request_prepare(struct request *request)
 {
     size_t n_body = reply_request_peek(request->reply)->body.n;
-    if (n_body <= SMALL_BODY_BYTES && !scoring_wanted(request) && !caching_embeds(request)) {
+    if (n_body <= SMALL_BODY_BYTES && !scoring_wanted(request) && !caching_embeds(request) && !knowing_wanted(request)) {
         prepare_run(request);
         request_prepared(request);
         return;

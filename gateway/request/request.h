@@ -83,6 +83,8 @@ struct request {
     enum cache_hit cached;
     float likeness;
     struct cached_answer cached_answer; /* Unless CACHE_NONE. */
+    str citations;                 /* Of a choice that is finished, as answer_message.annotations. */
+    struct knowledge_found *known; /* Passages of the documents for it; NULL: none were searched. */
     struct ids *prompts;          /* One for each text (chat: one). */
     size_t n_prompts;
     struct chat_begun begun;      /* What a chat's prompt has begun of the answer. */

@@ -97,6 +97,8 @@ static void get_metrics(struct service *service, struct reply *reply)
         .model_failures = models.n_failures,
         .models_used_bytes = models.used_bytes,
         .models_budget_bytes = models.budget_bytes,
+        .knowledge_covered = service->n_covered,
+        .knowledge_uncovered = service->n_uncovered,
         .cache_entries = cache.n_entries,
         .cache_used_bytes = cache.used_bytes,
         .cache_budget_bytes = cache.max_bytes,

@@ -3,6 +3,7 @@
  * SIGTERM and SIGINT drain: no new connections, what runs may finish within limits.drain_timeout, /readyz says 503; a second
  * one ends it at once. SIGHUP reloads the configuration. */
 #include "request/caching.h"
+#include "request/knowing.h"
 
 #include "upstream/upstream.h"
 
@@ -28,6 +29,7 @@ static void close_handles(struct service *service)
     if (!service->handles_open)
         return;
     service->handles_open = false;
+    knowing_stop(service);
     if (service->door != NULL)
         door_stop(service->door);
     if (service->admin != NULL)
@@ -176,6 +178,8 @@ int service_run(struct service *service, const char *listen, struct error *err)
     int status = open_handles(service, err);
     if (status == 0)
         status = open_door(service, listen, err);
+    if (status == 0)
+        knowing_index(service);
     if (status < 0)
         close_handles(service);
     uv_run(&service->loop, UV_RUN_DEFAULT);

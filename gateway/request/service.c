@@ -1,6 +1,7 @@
 /* Opening and closing what the daemon shares, and swapping its snapshot. A model that was named and cannot be opened is an
  * error; a default one that was never pulled is a warning, for Weir routes without it. */
 #include "request/caching.h"
+#include "request/knowing.h"
 #include "request/scoring.h"
 
 #include <unistd.h>
@@ -185,6 +186,8 @@ int service_open(struct service *service, const char *config_path, struct error 
         status = open_models(service, err);
     if (status == 0)
         status = caching_open(service, err);
+    if (status == 0)
+        status = knowing_open(service, err);
     service->metrics = metrics_new();
     if (status == 0 && service->metrics == NULL)
         status = error_set(err, WEIR_E_MEMORY, "metrics", "out of memory");
@@ -195,6 +198,7 @@ int service_open(struct service *service, const char *config_path, struct error 
 
 void service_close(struct service *service)
 {
+    knowing_close(service);
     caching_close(service);
     scoring_close(service);
     model_pool_free(service->pool);
@@ -235,6 +239,7 @@ void service_reload(struct service *service)
     snapshot_drop(service->snapshot);
     service->snapshot = fresh;
     caching_reload(service);
+    knowing_index(service);
     log_set_level(fresh->config->log_level);
     log_event(LOG_INFO, "reloaded", "configuration, policy pack and prices%s",
               needs_restart ? "; listeners, data folder or models have changed too and take effect at a restart" : "");

@@ -12,6 +12,7 @@
 #include "door/door.h"
 #include "keys/admin_socket.h"
 #include "keys/keys.h"
+#include "knowledge/knowledge.h"
 #include "ledger/ledger.h"
 #include "metrics/metrics.h"
 #include "money/budget.h"
@@ -20,6 +21,7 @@
 #include "request/model_pool.h"
 #include "weir_classifier.h"
 
+struct indexing;
 struct request;
 struct upstream;
 
@@ -49,6 +51,9 @@ struct service {
     struct upstream *upstream;
     struct door *door;
     struct metrics *metrics;
+    struct knowledge *knowledge;
+    struct indexing *indexing;   /* Of the documents, by a worker. */
+    int64_t n_covered, n_uncovered; /* Questions searched for in the documents. */
     struct answer_cache *cache;
     uint8_t cache_secret[CACHE_KEY_BYTES]; /* Of its keys; as old as the process. */
     uint8_t pseudonym_key[32];   /* Master of the tenants' redaction keys; in the data folder, mode 0600. */

@@ -1,6 +1,7 @@
 /* Spoken: a local chat answer's reasoning, content and tool calls, told apart as its model marks them, into chunks of a stream or
  * parts of a message. Ids of calls say that they were made here, so that a tool loop is known to be local. Loop thread. */
-#include "request/request.h"
+#include "request/caching.h"
+#include "request/knowing.h"
 
 #include <stdlib.h>
 
@@ -30,6 +31,8 @@ static void stream_part(struct spoken *spoken, enum answer_part part, str text)
     int call = answer_reader_calls(spoken->reader) - 1;
     switch (part) {
     case ANSWER_CONTENT:
+        if (caching_gathers(request) || knowing_used(request))
+            buffer_append_str(&choice->text, text);
         chunk_text(&request->head, spoken->index, text, take_logprobs(request, choice), &request->out);
         logprob_lists_clear(&choice->logprobs);
         break;
@@ -78,6 +81,8 @@ static void on_part(void *user, enum answer_part part, str text)
 {
     struct spoken *spoken = user;
     const char *decision = spoken->request->decision_id;
+    if (part != ANSWER_CONTENT)
+        caching_spoil(spoken->request);
     if (part == ANSWER_CALL) /* The random end of the decision's id, and which call of which choice. */
         snprintf(spoken->id, sizeof spoken->id, API_LOCAL_CALL "%s_%d_%d", decision + 24, spoken->index, answer_reader_calls(spoken->reader) - 1);
     if (spoken->request->api.stream)

@@ -99,14 +99,50 @@ Test(decide, what_the_cache_has_is_given_unless_policy_refuses)
     }
 }
 
+Test(decide, what_the_documents_cover_stays_here)
+{
+    struct decide_inputs in = base(NAME_AUTO);
+    in.searched = true;
+    in.n_passages = 2;
+    in.known_likeness = 0.5f;
+    in.known_terms = 0.5f;
+    in.least_likeness = in.least_terms = 0.5;
+    cr_assert_str_eq(run(&in).route, "local");
+    cr_assert_str_eq(run(&in).reasons[0], "knowledge_covers");
+    in.scored = false;
+    cr_assert_str_eq(run(&in).reasons[0], "knowledge_covers");
+    in.scored = true;
+    in.known_likeness = 0.49f;
+    cr_assert_str_eq(run(&in).route, "remote:p0/m");
+    in.known_likeness = 0.9f;
+    in.known_terms = 0.4f;
+    cr_assert_str_eq(run(&in).route, "remote:p0/m");
+    in.known_terms = 1;
+    in.n_passages = 0;
+    cr_assert_str_eq(run(&in).route, "remote:p0/m", "none of them fits before the question");
+    in.n_passages = 1;
+    in.local = LOCAL_TOO_LONG;
+    cr_assert_str_eq(run(&in).route, "remote:p0/m");
+    in.local = LOCAL_READY;
+    in.kind = NAME_PINNED;
+    cr_assert_str_eq(run(&in).route, "remote:p0/m", "a pinned name is kept");
+    in.kind = NAME_LOCAL;
+    struct decision out = run(&in);
+    cr_assert(out.n_reasons == 2 && strcmp(out.reasons[0], "local_named") == 0 && strcmp(out.reasons[1], "knowledge_covers") == 0);
+    in.kind = NAME_AUTO;
+    in.effect = EFFECT_REFUSE;
+    cr_assert_eq(run(&in).kind, ROUTE_REFUSE);
+}
+
 Test(decide, rows_of_before_the_cache_read_as_not_found)
 {
     struct decide_inputs in = base(NAME_AUTO), back;
     struct error err = {0};
     json_t *json = decide_inputs_json(&in);
     json_object_del(json, "cache");
+    json_object_del(json, "knowledge");
     cr_assert_eq(decide_inputs_parse(json, &back, &err), 0, "%s: %s", err.where, err.text);
-    cr_assert(back.cached == CACHE_NONE);
+    cr_assert(back.cached == CACHE_NONE && !back.searched);
     cr_assert_str_eq(run(&back).route, run(&in).route);
     json_decref(json);
 }
@@ -171,6 +207,15 @@ Test(decide, recorded_inputs_replay_to_the_recorded_route_bit_for_bit)
         if (in.cached != CACHE_NONE) {
             in.likeness = rnd_float();
             str_copy(in.cached_decision, sizeof in.cached_decision, STR("0190-x"));
+        }
+        in.searched = rnd() % 3 == 0;
+        if (in.searched) {
+            in.n_passages = (int)(rnd() % 3);
+            in.known_likeness = rnd_float();
+            in.known_terms = rnd_float();
+            in.least_likeness = i % 5 == 0 ? (double)in.known_likeness : 0.5;
+            in.least_terms = 0.5;
+            str_copy(in.knowledge_state, sizeof in.knowledge_state, STR("s-1"));
         }
         in.budget_limited = rnd() % 2;
         in.budget_nusd = (int64_t)(rnd() % 200);
