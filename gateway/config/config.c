@@ -67,7 +67,7 @@ int config_defaults(struct config_owner *owner, struct error *err)
     config->chat_top_p = 0.9;
     config->log_level = LOG_INFO;
     config->knowledge.passages = 4;
-    config->knowledge.likeness = 0.5;
+    config->knowledge.likeness = 0.45;
     config->cache.likeness = 0.8;
     config->cache.ttl_us = 3600000000;
     config->cache.max_bytes = 64 << 20;

@@ -129,7 +129,7 @@ struct config {
     struct {
         const char *folder;      /* Of the documents that the local model answers from; NULL: none. */
         int passages;            /* At most so many go before a question [4]. */
-        double likeness;         /* Of the best one, at least, for the documents to cover the question [0.5]. */
+        double likeness;         /* Of the best one, at least, for the documents to cover the question [0.45]. */
     } knowledge;
     enum log_level log_level;    /* log.level [info] */
     struct {

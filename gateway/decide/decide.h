@@ -92,6 +92,10 @@ void decide_inputs_fill(struct decide_inputs *inputs, const struct config *confi
                         const struct verdict *verdict, const struct score *score, const struct prices *prices,
                         const bool *healthy, int64_t prompt_tokens, int64_t max_tokens);
 
+/* What the documents hold about it. */
+struct knowledge_found;
+void decide_inputs_know(struct decide_inputs *inputs, const struct knowledge_found *found, const struct config *config);
+
 json_t *decide_inputs_json(const struct decide_inputs *inputs);          /* New reference. */
 int decide_inputs_parse(const json_t *json, struct decide_inputs *out, struct error *err) WEIR_CHECKED;
 json_t *decision_reasons_json(const struct decision *decision);          /* New reference: array of codes. */

@@ -4,6 +4,8 @@
  * back the same (json_write), floats are widened to double first, so a replay compares the very same bits. */
 #include "decide/decide.h"
 
+#include "knowledge/knowledge.h"
+
 #include <math.h>
 
 const char *local_state_name(enum local_state state)
@@ -71,6 +73,17 @@ void decide_inputs_fill(struct decide_inputs *inputs, const struct config *confi
         target->output_nusd = price != NULL ? price->output_nusd : MONEY_UNKNOWN;
         target->worst_nusd = worst_case(price, prompt_tokens, max_tokens);
     }
+}
+
+void decide_inputs_know(struct decide_inputs *inputs, const struct knowledge_found *found, const struct config *config)
+{
+    inputs->searched = true;
+    inputs->n_passages = found->n;
+    inputs->known_likeness = found->likeness;
+    inputs->known_terms = found->terms;
+    inputs->least_likeness = config->knowledge.likeness;
+    inputs->least_terms = (double)KNOWLEDGE_LEAST_TERMS;
+    copy(inputs->knowledge_state, sizeof inputs->knowledge_state, found->state);
 }
 
 /* ------------------------------------------------------------------ JSON */

@@ -34,6 +34,11 @@ int explainer_open(struct explainer *explainer, const char *config_path, struct 
         status = head_open(&explainer->head, config->head_path, err);
     if (status == 0 && explainer->head != NULL)
         status = scorer_new(&explainer->scorer, explainer->head, explainer->encoder, err);
+    if (status == 0 && config->knowledge.folder != NULL && explainer->encoder != NULL) {
+        char path[4096];
+        snprintf(path, sizeof path, "%s/knowledge.db", config->data_dir);
+        status = knowledge_open(&explainer->knowledge, path, err);
+    }
     if (status < 0)
         explainer_close(explainer);
     return status;
@@ -41,6 +46,7 @@ int explainer_open(struct explainer *explainer, const char *config_path, struct 
 
 void explainer_close(struct explainer *explainer)
 {
+    knowledge_close(explainer->knowledge);
     if (explainer->scorer != NULL)
         scorer_free(explainer->scorer);
     if (explainer->head != NULL)
@@ -76,6 +82,28 @@ static enum local_state local_state_of(const struct explainer *explainer, const 
         return LOCAL_UNSUPPORTED;
     }
     return *n_tokens >= model_info_peek(explainer->chat)->n_context ? LOCAL_TOO_LONG : LOCAL_READY;
+}
+
+/* What the documents hold about it, as the daemon searches them. A failure finds nothing. */
+static void search(const struct explainer *explainer, const struct api_request *request, const struct score *score, const struct name *name, struct arena *arena,
+                   struct decide_inputs *inputs)
+{
+    str question = score != NULL && score->text.n > 0 ? score->text : api_last_turn(request);
+    struct ids ids = {0};
+    struct knowledge_found *found = arena_alloc(arena, sizeof *found);
+    int n_embd = explainer->encoder != NULL ? model_info_peek(explainer->encoder)->n_embd : 0;
+    float *embedding = arena_array(arena, (size_t)n_embd, sizeof *embedding);
+    if (explainer->knowledge == NULL || question.n == 0 || (name->kind != NAME_AUTO && name->kind != NAME_LOCAL) || explainer->chat == NULL || found == NULL ||
+        embedding == NULL)
+        return;
+    int status = model_text_ids(explainer->encoder, question, &ids, NULL);
+    if (status == 0)
+        status = model_embed(explainer->encoder, &(struct encoder_input){.ids = ids.data, .n = ids.n}, 1, embedding, NULL);
+    if (status == 0)
+        status = knowledge_search(explainer->knowledge, question, embedding, n_embd, explainer->config->knowledge.passages, arena, found, NULL);
+    if (status == 0)
+        decide_inputs_know(inputs, found, explainer->config);
+    ids_release(&ids);
 }
 
 static json_t *report(const struct decide_inputs *inputs, const struct decision *decision, const struct verdict *verdict, const struct score *score,
@@ -136,6 +164,7 @@ static int run_in(struct explainer *explainer, struct arena *arena, struct api_r
     inputs->local = local_state_of(explainer, request, &prompt_tokens, inputs->local_detail, sizeof inputs->local_detail);
     decide_inputs_fill(inputs, config, request->model, &name, verdict, scored ? &score : NULL, explainer->prices, NULL, prompt_bytes,
                        (request->has_max_tokens ? request->max_tokens : 16384) * request->n);
+    search(explainer, request, scored ? &score : NULL, &name, arena, inputs);
     inputs->session_remote = request->in_tool_loop;
     decide(inputs, &decision);
     us[3] = clock_now_us();

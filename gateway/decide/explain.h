@@ -4,6 +4,7 @@
 #define WEIR_DECIDE_EXPLAIN_H
 
 #include "decide/decide.h"
+#include "knowledge/knowledge.h"
 
 /* What a decision needs, opened from a configuration. Zero it first. */
 struct explainer {
@@ -14,6 +15,7 @@ struct explainer {
     struct model *encoder; /* NULL: not pulled. */
     struct head *head;
     struct scorer *scorer; /* NULL: no head. */
+    struct knowledge *knowledge; /* NULL: no documents are configured. */
 };
 
 int explainer_open(struct explainer *explainer, const char *config_path, struct error *err) WEIR_CHECKED;

@@ -8,6 +8,9 @@
 
 enum { CANDIDATES = 24, RANK_OFFSET = 60, CHECK_US = 500000, MOST_QUERY_BYTES = 4096 };
 
+/* A passage this much less like the question than the best one distracts more than it says. */
+static const float most_behind = 0.15f;
+
 struct knowledge {
     pthread_mutex_t lock; /* Guards everything below. */
     char path[4096];
@@ -273,6 +276,16 @@ static int read_hits(struct knowledge *knowledge, const struct candidates *candi
     return status;
 }
 
+/* Leaves the first, and those nearly as like the question as the most alike. */
+static void drop_far(struct knowledge_found *found)
+{
+    int n = 0;
+    for (int i = 0; i < found->n; i++)
+        if (i == 0 || found->items[i].likeness >= found->likeness - most_behind)
+            found->items[n++] = found->items[i];
+    found->n = n;
+}
+
 static int search(struct knowledge *knowledge, str question, const float *embedding, int n_embd, int most, struct arena *arena, struct knowledge_found *out,
                   struct error *err)
 {
@@ -299,6 +312,7 @@ int knowledge_search(struct knowledge *knowledge, str question, const float *emb
     pthread_mutex_unlock(&knowledge->lock);
     if (status < 0)
         return status;
+    drop_far(out);
     str texts[2 * KNOWLEDGE_MOST_HITS];
     for (int i = 0; i < out->n; i++) {
         texts[2 * i] = out->items[i].text;

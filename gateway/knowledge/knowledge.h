@@ -1,7 +1,7 @@
 /* Knowledge: passages of the indexed documents that bear on a question, and how well they cover it.
  *
  * Two searches are joined by their ranks (reciprocal rank fusion, Cormack et al. 2009): cosines of the encoder's embeddings over all
- * passages, held in memory, and BM25 over FTS5. Two numbers say how well the question is covered: `likeness`, the best cosine among
+ * passages, held in memory, and BM25 over FTS5. Given are the first and those nearly as alike as the most alike one. Two numbers say how well the question is covered: `likeness`, the best cosine among
  * the passages given, and `terms`, the share of the question's content words that stand in them. What follows from the numbers is
  * decide()'s.
  *
@@ -28,7 +28,7 @@ struct knowledge_found {
 };
 
 /* Do the passages cover the question? The same rule as decide()'s, on the same numbers. */
-#define KNOWLEDGE_LEAST_TERMS 0.5f
+#define KNOWLEDGE_LEAST_TERMS 0.6f
 static inline bool knowledge_covers(const struct knowledge_found *found, double least_likeness)
 {
     return found->n > 0 && (double)found->likeness >= least_likeness && found->terms >= KNOWLEDGE_LEAST_TERMS;

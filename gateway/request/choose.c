@@ -35,17 +35,9 @@ static int64_t worst_answer_tokens(const struct request *request)
 
 static void fill_knowledge(struct request *request)
 {
-    struct decide_inputs *inputs = request->inputs;
-    const struct knowledge_found *known = request->known;
-    if (known == NULL)
+    if (request->known == NULL)
         return;
-    inputs->searched = true;
-    inputs->n_passages = known->n;
-    inputs->known_likeness = known->likeness;
-    inputs->known_terms = known->terms;
-    inputs->least_likeness = request->snapshot->config->knowledge.likeness;
-    inputs->least_terms = (double)KNOWLEDGE_LEAST_TERMS;
-    str_copy(inputs->knowledge_state, sizeof inputs->knowledge_state, str_of(known->state));
+    decide_inputs_know(request->inputs, request->known, request->snapshot->config);
     if (!request->dry_run)
         ++*(knowing_used(request) ? &request->service->n_covered : &request->service->n_uncovered);
 }

@@ -150,12 +150,11 @@ int knowing_ground(struct request *request)
     if (!knowing_used(request))
         return 0;
     buffer_init(&prompt, MOST_PROMPT_BYTES + question.n);
-    buffer_append_text(&prompt, "Answer the question from these passages, and name the passage that says it by its number, like [1]. If they do not say it, say that.\n");
-    for (int i = 0; i < request->known->n; i++) {
+    for (int i = request->known->n - 1; i >= 0; i--) { /* The best stands next to the question: a small model looks there first. */
         const struct knowledge_hit *hit = &request->known->items[i];
-        buffer_printf(&prompt, "\n[%d] " STR_FMT "%s\n" STR_FMT "\n", i + 1, STR_ARG(hit->heading), hit->heading.n > 0 ? ":" : "", STR_ARG(hit->text));
+        buffer_printf(&prompt, "[%d] " STR_FMT "%s" STR_FMT "\n", i + 1, STR_ARG(hit->heading), hit->heading.n > 0 ? ": " : "", STR_ARG(hit->text));
     }
-    buffer_append_text(&prompt, "\nQuestion: ");
+    buffer_append_text(&prompt, "\nUse the text above to answer, and name its number like [1]: ");
     buffer_append_str(&prompt, question);
     const char *copy = prompt.failed ? NULL : arena_strdup(&request->arena, buffer_str(&prompt));
     request->api.grounded = (str){copy, copy != NULL ? prompt.n : 0};

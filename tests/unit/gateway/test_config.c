@@ -57,6 +57,24 @@ Test(config, the_cache_is_off_until_it_is_asked_for)
     }
 }
 
+Test(config, documents_are_a_folder_with_bounds)
+{
+    struct error err = {0};
+    const struct config *c = parse("", &err);
+    cr_assert(c != NULL && c->knowledge.folder == NULL);
+    config_drop(c);
+    c = parse("knowledge: {folder: docs}\n", &err);
+    cr_assert_not_null(c, "%s: %s", err.where, err.text);
+    cr_assert_str_eq(c->knowledge.folder, "/etc/weir/docs");
+    cr_assert(c->knowledge.passages == 4 && c->knowledge.likeness == 0.45);
+    config_drop(c);
+    cr_assert_null(parse("knowledge: {passages: 4}\n", &err));
+    cr_assert(strstr(err.text, "\"folder\" is missing") != NULL);
+    cr_assert_null(parse("knowledge: {folder: d, passages: 17}\n", &err));
+    cr_assert(strstr(err.text, "1 to 16") != NULL);
+    cr_assert_null(parse("knowledge: {folder: d, likeness: 2}\n", &err));
+}
+
 Test(config, the_documented_block_is_read_whole)
 {
     setenv("WEIR_TEST_KEY", "secret-1", 1);
