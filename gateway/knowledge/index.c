@@ -100,6 +100,7 @@ struct sync {
     struct knowledge_index *index;
     struct model *encoder;
     const char *folder;
+    const volatile int *cancelled;
     knowledge_sync_fn *note;
     void *user;
     struct knowledge_report *report;
@@ -229,6 +230,11 @@ static int find_document(struct knowledge_index *index, const char *path, struct
     return code == SQLITE_ROW || code == SQLITE_DONE ? 0 : sqlite_fail(index->db, code, index->path, err);
 }
 
+static bool is_cancelled(const struct sync *sync)
+{
+    return sync->cancelled != NULL && *sync->cancelled;
+}
+
 /* Cuts, embeds and stores one document in place of what was known of it. The slow part comes before the transaction. */
 static int store(struct sync *sync, const struct folder_file *file, str text, const uint8_t hash[SHA256_BYTES], struct error *err)
 {
@@ -243,8 +249,12 @@ static int store(struct sync *sync, const struct folder_file *file, str text, co
     int status = passages_cut(file->kind, text, &arena, &passages, err);
     if (status == 0 && (vectors = malloc((passages.n + 1) * width * sizeof *vectors)) == NULL)
         status = error_set(err, WEIR_E_MEMORY, "", "does not fit into memory");
-    for (size_t i = 0; i < passages.n && status == 0; i += BATCH)
-        status = embed(sync, &passages, i, passages.n - i < BATCH ? passages.n - i : BATCH, vectors + i * width, err);
+    for (size_t i = 0; i < passages.n && status == 0; i += BATCH) {
+        if (is_cancelled(sync))
+            status = error_set(err, WEIR_E_CANCELLED, sync->folder, "the indexing was broken off");
+        else
+            status = embed(sync, &passages, i, passages.n - i < BATCH ? passages.n - i : BATCH, vectors + i * width, err);
+    }
     if (status == 0)
         status = begin(index, err);
     if (status == 0) {
@@ -310,8 +320,7 @@ static int sync_file(struct sync *sync, const struct folder_file *file, struct e
     }
     buffer_release(&text);
     if (status < 0) {
-        bool of_the_file = fault.status == WEIR_E_INVALID || fault.status == WEIR_E_LIMIT || fault.status == WEIR_E_NOT_FOUND;
-        if (!of_the_file && strcmp(fault.where, sync->index->path) == 0) {
+        if (status == WEIR_E_CANCELLED || strcmp(fault.where, sync->index->path) == 0) { /* Not of the file. */
             if (err != NULL)
                 *err = fault;
             return status;
@@ -392,7 +401,7 @@ static int check_encoder(struct knowledge_index *index, const struct model *enco
 int knowledge_index_sync(struct knowledge_index *index, const char *folder, struct model *encoder, const volatile int *cancelled, knowledge_sync_fn *note,
                          void *user, struct knowledge_report *report, struct error *err)
 {
-    struct sync sync = {index, encoder, folder, note, user, report};
+    struct sync sync = {index, encoder, folder, cancelled, note, user, report};
     struct folder_files files;
     *report = (struct knowledge_report){0};
     int status = folder_list(folder, KNOWLEDGE_MAX_FILES, &files, err);
@@ -402,7 +411,7 @@ int knowledge_index_sync(struct knowledge_index *index, const char *folder, stru
     if (status == 0)
         status = remove_vanished(&sync, &files, err);
     for (size_t i = 0; i < files.n && status == 0; i++) {
-        if (cancelled != NULL && *cancelled)
+        if (is_cancelled(&sync))
             status = error_set(err, WEIR_E_CANCELLED, folder, "the indexing was broken off");
         else
             status = sync_file(&sync, &files.items[i], err);

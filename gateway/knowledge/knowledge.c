@@ -54,6 +54,17 @@ static int prepare(struct knowledge *knowledge, const char *sql, sqlite3_stmt **
     return code == SQLITE_OK ? 0 : sqlite_fail(knowledge->index.db, code, knowledge->path, err);
 }
 
+/* To length 1; what has no direction becomes zeros, which are like nothing. */
+static void normalize(float *vector, int n)
+{
+    double sum = 0;
+    for (int i = 0; i < n; i++)
+        sum += (double)vector[i] * (double)vector[i];
+    float scale = isfinite(sum) && sum > 0 ? (float)(1 / sqrt(sum)) : 0.0f;
+    for (int i = 0; i < n; i++)
+        vector[i] = scale > 0 ? vector[i] * scale : 0.0f;
+}
+
 static int load_rows(struct knowledge *knowledge, sqlite3_stmt *statement, struct error *err)
 {
     int64_t capacity = 0;
@@ -76,7 +87,8 @@ static int load_rows(struct knowledge *knowledge, sqlite3_stmt *statement, struc
                 return error_set(err, WEIR_E_MEMORY, knowledge->path, "does not fit into memory");
         }
         knowledge->ids[knowledge->n] = sqlite3_column_int64(statement, 0);
-        memcpy(knowledge->embeddings + knowledge->n * n_embd, sqlite3_column_blob(statement, 1), (size_t)n_embd * sizeof(float));
+        float *own = memcpy(knowledge->embeddings + knowledge->n * n_embd, sqlite3_column_blob(statement, 1), (size_t)n_embd * sizeof(float));
+        normalize(own, n_embd);
         knowledge->n++;
     }
     return code == SQLITE_DONE ? 0 : sqlite_fail(knowledge->index.db, code, knowledge->path, err);
@@ -136,24 +148,24 @@ struct candidates {
     int n;
 };
 
-static double cosine(const struct knowledge *knowledge, int64_t row, const float *embedding)
+/* Of two directions of length 1. Eight sums side by side: what the compiler turns into vector instructions. */
+static double cosine(const struct knowledge *knowledge, int64_t row, const float *direction)
 {
     const float *own = knowledge->embeddings + row * knowledge->n_embd;
-    double dot = 0, length = 0;
-    for (int i = 0; i < knowledge->n_embd; i++) {
-        dot += (double)own[i] * (double)embedding[i];
-        length += (double)own[i] * (double)own[i];
-    }
-    return length > 0 ? dot / sqrt(length) : 0;
+    float sums[8] = {0};
+    int i = 0;
+    for (; i + 8 <= knowledge->n_embd; i += 8)
+        for (int k = 0; k < 8; k++)
+            sums[k] += own[i + k] * direction[i + k];
+    for (; i < knowledge->n_embd; i++)
+        sums[0] += own[i] * direction[i];
+    return (double)((sums[0] + sums[4]) + (sums[1] + sums[5]) + (sums[2] + sums[6]) + (sums[3] + sums[7]));
 }
 
-static void search_embeddings(const struct knowledge *knowledge, const float *embedding, struct candidates *out)
+static void search_embeddings(const struct knowledge *knowledge, const float *direction, struct candidates *out)
 {
-    double length = 0;
-    for (int i = 0; i < knowledge->n_embd; i++)
-        length += (double)embedding[i] * (double)embedding[i];
     for (int64_t row = 0; row < knowledge->n; row++) {
-        double likeness = length > 0 ? cosine(knowledge, row, embedding) / sqrt(length) : 0;
+        double likeness = cosine(knowledge, row, direction);
         if (out->n == CANDIDATES && likeness <= out->items[out->n - 1].likeness)
             continue;
         int at = out->n < CANDIDATES ? out->n++ : CANDIDATES - 1;
@@ -189,9 +201,9 @@ static int64_t row_of(const struct knowledge *knowledge, int64_t id)
     return low < knowledge->n && knowledge->ids[low] == id ? low : -1;
 }
 
-static void add_ranked(const struct knowledge *knowledge, int64_t id, int rank, const float *embedding, struct candidates *out)
+static void add_ranked(const struct knowledge *knowledge, int64_t id, int rank, const float *direction, struct candidates *out)
 {
-    double gain = 1.0 / (RANK_OFFSET + rank), length = 0;
+    double gain = 1.0 / (RANK_OFFSET + rank);
     for (int i = 0; i < out->n; i++)
         if (out->items[i].id == id) {
             out->items[i].fused += gain;
@@ -200,12 +212,10 @@ static void add_ranked(const struct knowledge *knowledge, int64_t id, int rank, 
     int64_t row = row_of(knowledge, id);
     if (row < 0 || out->n == 2 * CANDIDATES)
         return; /* Newer than what is in memory. */
-    for (int i = 0; i < knowledge->n_embd; i++)
-        length += (double)embedding[i] * (double)embedding[i];
-    out->items[out->n++] = (struct candidate){id, length > 0 ? cosine(knowledge, row, embedding) / sqrt(length) : 0, gain};
+    out->items[out->n++] = (struct candidate){id, cosine(knowledge, row, direction), gain};
 }
 
-static int search_words(struct knowledge *knowledge, str question, const float *embedding, struct candidates *out, struct error *err)
+static int search_words(struct knowledge *knowledge, str question, const float *direction, struct candidates *out, struct error *err)
 {
     struct buffer query;
     sqlite3_stmt *statement;
@@ -219,7 +229,7 @@ static int search_words(struct knowledge *knowledge, str question, const float *
         sqlite3_bind_text(statement, 1, query.data, (int)query.n, SQLITE_STATIC);
         sqlite3_bind_int(statement, 2, CANDIDATES);
         while ((code = sqlite3_step(statement)) == SQLITE_ROW)
-            add_ranked(knowledge, sqlite3_column_int64(statement, 0), rank++, embedding, out);
+            add_ranked(knowledge, sqlite3_column_int64(statement, 0), rank++, direction, out);
         sqlite3_finalize(statement);
         if (code != SQLITE_DONE)
             status = sqlite_fail(knowledge->index.db, code, knowledge->path, err);
@@ -296,8 +306,13 @@ static int search(struct knowledge *knowledge, str question, const float *embedd
         return status;
     if (n_embd != knowledge->n_embd)
         return error_set(err, WEIR_E_STATE, knowledge->path, "was made with another encoder: index it again");
-    search_embeddings(knowledge, embedding, &candidates);
-    status = search_words(knowledge, question, embedding, &candidates, err);
+    float *direction = arena_array(arena, (size_t)n_embd, sizeof *direction);
+    if (direction == NULL)
+        return error_set(err, WEIR_E_MEMORY, knowledge->path, "a question does not fit into memory");
+    memcpy(direction, embedding, (size_t)n_embd * sizeof *direction);
+    normalize(direction, n_embd);
+    search_embeddings(knowledge, direction, &candidates);
+    status = search_words(knowledge, question, direction, &candidates, err);
     qsort(candidates.items, (size_t)candidates.n, sizeof *candidates.items, by_fused);
     return status < 0 ? status : read_hits(knowledge, &candidates, most, arena, out, err);
 }

@@ -4,6 +4,7 @@
  * finished answer of the decided kind is kept: text alone, finish reason "stop", no seam, usage known. */
 #include "request/caching.h"
 
+#include "request/knowing.h"
 #include "request/scoring.h"
 
 static struct answer_cache_options options_of(const struct config *config)
@@ -63,14 +64,15 @@ static bool make_question(struct request *request)
     const struct config *config = request->snapshot->config;
     if ((!config->cache.exact && !config->cache.semantic) || !cache_key_eligible(&request->api, request->verdict))
         return false;
-    if (config->knowledge.folder != NULL)
+    bool known = knowing_wanted(request); /* The documents have a say in its answer. */
+    if (known)
         knowledge_state(request->service->knowledge, state);
     struct cache_scope scope = {
         .secret = request->service->cache_secret,
         .tenant = tenant_of(request),
         .pack_sha256 = request->verdict->pack_sha256,
         .config_sha256 = config->sha256,
-        .knowledge = config->knowledge.folder != NULL ? state : NULL,
+        .knowledge = known ? state : NULL,
         .endpoint = request->dry_run ? "/v1/chat/completions" : request->endpoint, /* What a dry run is of. */
     };
     return cache_key_make(&scope, &request->api, &request->question) == 0;

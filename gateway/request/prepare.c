@@ -196,20 +196,29 @@ static void prepare_local(struct request *request)
     }
 }
 
-static void prepare_run(struct request *request)
+/* The scan, and whether the very same question was answered before: then nothing else need be known. */
+static void prepare_look(struct request *request)
 {
     int64_t started = clock_now_us();
     scan(request);
-    int64_t scanned = clock_now_us();
-    bool found = caching_find(request);
-    if (!found) {
-        scoring_run(request);
-        found = caching_find_similar(request);
-        if (!found)
-            knowing_search(request);
-    }
-    request->policy_us = scanned - started;
-    request->score_us = clock_now_us() - scanned;
+    request->policy_us = clock_now_us() - started;
+    request->looked = true;
+    if (caching_find(request))
+        close_local(request, LOCAL_UNASKED, "");
+}
+
+static void prepare_run(struct request *request)
+{
+    if (!request->looked)
+        prepare_look(request);
+    if (request->cached != CACHE_NONE)
+        return;
+    int64_t started = clock_now_us();
+    scoring_run(request);
+    bool found = caching_find_similar(request);
+    if (!found)
+        knowing_search(request);
+    request->score_us = clock_now_us() - started;
     if (found)
         close_local(request, LOCAL_UNASKED, "");
     else
@@ -236,7 +245,10 @@ static void on_worked(uv_work_t *work, int status)
 void request_prepare(struct request *request)
 {
     size_t n_body = reply_request_peek(request->reply)->body.n;
-    if (n_body <= SMALL_BODY_BYTES && !scoring_wanted(request) && !caching_embeds(request) && !knowing_wanted(request)) {
+    bool needs_encoder = scoring_wanted(request) || caching_embeds(request) || knowing_wanted(request);
+    if (n_body <= SMALL_BODY_BYTES && request->snapshot->config->cache.exact)
+        prepare_look(request);
+    if (request->cached != CACHE_NONE || (n_body <= SMALL_BODY_BYTES && !needs_encoder)) {
         prepare_run(request);
         request_prepared(request);
         return;

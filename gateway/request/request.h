@@ -78,6 +78,7 @@ struct request {
     /* The cache: set by PREPARE, but for the first three, which are the caller's wish and the moment of its coming. */
     bool cache_no_look, cache_no_keep;
     uint64_t cache_epoch;
+    bool looked;                  /* The scan and the look-up are done. */
     bool cacheable;               /* It has a key: `question` is set. */
     struct cache_question question;
     enum cache_hit cached;
