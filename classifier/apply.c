@@ -16,9 +16,9 @@ int head_read(const struct head *head, str text, float surface[N_SURFACE], struc
     return status;
 }
 
-static float probability(const struct head_linear *linear, const float *dense, const struct grams *grams)
+static float probability(const struct head_linear *linear, float value)
 {
-    return linear->present ? platt_apply(linear->platt, linear_value(&linear->weights, dense, grams)) : NAN;
+    return linear->present ? isotonic_apply(&linear->isotonic, platt_apply(linear->platt, value)) : NAN;
 }
 
 static void apply_domain(const struct head *head, const struct head_domain *domain, const float *logits, struct score *out)
@@ -35,23 +35,42 @@ static void apply_domain(const struct head *head, const struct head_domain *doma
     out->oos = platt_apply(domain->oos, -logits[best]);
 }
 
+bool head_rule_value(const struct head *head, str text, struct score *out)
+{
+    enum rule rule = rule_match(text);
+    if (rule == RULE_NONE || !head->rules[rule].enough)
+        return false;
+    *out = head->rules[rule].answer;
+    out->domain = head->rules[rule].domain >= 0 ? head->domains[head->rules[rule].domain] : NULL;
+    out->tier = TIER_RULES;
+    return true;
+}
+
+bool head_settles(const struct head *head, const struct score *score)
+{
+    return score->p_local <= head->settle_low || score->p_local >= head->settle_high;
+}
+
 int head_value(const struct head *head, const float surface[N_SURFACE], const struct grams *grams, const float *embedding,
-               struct score *out)
+               const float *inner, struct score *out)
 {
     enum head_view view = embedding != NULL ? VIEW_ENCODER : VIEW_FEATURES;
     const struct head_linear *linear = head->linear[view];
     const struct head_domain *domain = &head->domain[view];
-    size_t n_inputs = (size_t)head_domain_inputs(head, view), n_dense = (size_t)map_n_dense(&head->map);
+    const struct head_gain *known = &head->gain[view];
+    size_t n_inputs = (size_t)head_domain_inputs(head, view), n_dense = (size_t)head->map.n_landmarks;
+    float values[N_HEAD_TARGETS] = {0};
     *out = (struct score){0};
     float *scratch = malloc((n_inputs + n_dense + (size_t)head->n_domains) * sizeof *scratch);
     if (scratch == NULL)
         return WEIR_E_MEMORY;
-    map_dense(&head->map, surface, embedding, scratch);
-    out->p_local = probability(&linear[HEAD_LOCAL], scratch, grams);
-    out->p_remote = probability(&linear[HEAD_REMOTE], scratch, grams);
-    if (linear[HEAD_GAIN].present) {
-        double gain = (double)linear_value(&linear[HEAD_GAIN].weights, scratch, grams);
-        gain = linear[HEAD_GAIN].platt.slope * gain + linear[HEAD_GAIN].platt.shift;
+    map_dense(&head->map, surface, inner, scratch);
+    for (int target = 0; target < N_HEAD_TARGETS; target++)
+        values[target] = linear[target].present ? linear_value(&linear[target].weights, scratch, grams) : NAN;
+    out->p_local = probability(&linear[HEAD_LOCAL], values[HEAD_LOCAL]);
+    out->p_remote = probability(&linear[HEAD_REMOTE], values[HEAD_REMOTE]);
+    if (known->present) {
+        double gain = known->slope * (double)gain_value(values[HEAD_REMOTE], values[HEAD_LOCAL]) + known->shift;
         out->gain = (float)(gain > 1 ? 1 : gain < -1 ? -1 : gain);
     } else if (!isnan(out->p_local)) {
         out->gain = 1 - out->p_local;

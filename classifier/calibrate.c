@@ -67,6 +67,11 @@ struct platt platt_fit(const float *scores, const float *targets, const float *w
     return at;
 }
 
+float gain_value(float remote, float local)
+{
+    return (float)(sigmoid((double)remote) - sigmoid((double)local));
+}
+
 float platt_apply(struct platt platt, float score)
 {
     return (float)sigmoid(platt.slope * (double)score + platt.shift);
@@ -117,18 +122,42 @@ double temperature_fit(const float *const *rows, const int *classes, size_t n, i
     return exp((low + high) / 2);
 }
 
-double calibration_error(const float *probabilities, const float *targets, size_t n)
+struct bins {
+    size_t n[N_BINS];
+    double said[N_BINS], was[N_BINS]; /* Sums. */
+};
+
+static struct bins bins_fill(const float *probabilities, const float *targets, size_t n)
 {
-    double p[N_BINS] = {0}, t[N_BINS] = {0}, error = 0;
+    struct bins bins = {{0}, {0}, {0}};
     for (size_t i = 0; i < n; i++) {
         int bin = (int)(probabilities[i] * N_BINS);
         bin = bin < 0 ? 0 : bin >= N_BINS ? N_BINS - 1 : bin;
-        p[bin] += (double)probabilities[i];
-        t[bin] += (double)targets[i];
+        bins.n[bin]++;
+        bins.said[bin] += (double)probabilities[i];
+        bins.was[bin] += (double)targets[i];
     }
+    return bins;
+}
+
+double calibration_error(const float *probabilities, const float *targets, size_t n)
+{
+    struct bins bins = bins_fill(probabilities, targets, n);
+    double error = 0;
     for (int bin = 0; bin < N_BINS; bin++)
-        error += fabs(p[bin] - t[bin]);
+        error += fabs(bins.said[bin] - bins.was[bin]);
     return n > 0 ? error / (double)n : 0;
+}
+
+json_t *reliability_json(const float *probabilities, const float *targets, size_t n)
+{
+    struct bins bins = bins_fill(probabilities, targets, n);
+    json_t *out = json_array();
+    for (int bin = 0; bin < N_BINS; bin++)
+        if (bins.n[bin] > 0)
+            json_array_append_new(out, json_pack("{s:I,s:f,s:f}", "n", (json_int_t)bins.n[bin], "said", bins.said[bin] / (double)bins.n[bin], "was",
+                                                 bins.was[bin] / (double)bins.n[bin]));
+    return out;
 }
 
 double brier_score(const float *probabilities, const float *targets, size_t n)

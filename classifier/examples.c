@@ -51,9 +51,11 @@ static int embed_batch(struct examples *examples, struct model *encoder, const s
     size_t width = (size_t)examples->n_embd;
     for (size_t i = 0; i < n; i++)
         inputs[i] = (struct encoder_input){.ids = encoded[i].ids.data, .n = encoded[i].ids.n};
-    int status = model_embed(encoder, inputs, n, scratch, err);
-    for (size_t i = 0; i < n && status == 0; i++)
+    int status = model_embed_inner(encoder, inputs, n, scratch, scratch + BATCH * width, err);
+    for (size_t i = 0; i < n && status == 0; i++) {
         memcpy(examples->embeddings + encoded[i].place * width, scratch + i * width, width * sizeof *scratch);
+        memcpy(examples->inners + encoded[i].place * width, scratch + (BATCH + i) * width, width * sizeof *scratch);
+    }
     return status;
 }
 
@@ -62,9 +64,10 @@ static int embed_all(struct examples *examples, struct model *encoder, bool quie
     size_t n = examples->lines.n;
     examples->n_embd = model_info_peek(encoder)->n_embd;
     examples->embeddings = malloc(n * (size_t)examples->n_embd * sizeof *examples->embeddings);
-    float *scratch = malloc((size_t)BATCH * (size_t)examples->n_embd * sizeof *scratch);
+    examples->inners = malloc(n * (size_t)examples->n_embd * sizeof *examples->inners);
+    float *scratch = malloc(2 * (size_t)BATCH * (size_t)examples->n_embd * sizeof *scratch);
     struct encoded *encoded = calloc(n, sizeof *encoded);
-    int status = examples->embeddings == NULL || scratch == NULL || encoded == NULL ? error_set(err, WEIR_E_MEMORY, "", "out of memory") : 0;
+    int status = examples->embeddings == NULL || examples->inners == NULL || scratch == NULL || encoded == NULL ? error_set(err, WEIR_E_MEMORY, "", "out of memory") : 0;
     for (size_t i = 0; i < n && status == 0; i++) {
         encoded[i].place = i;
         status = model_text_ids(encoder, examples->lines.items[i].text, &encoded[i].ids, err);
@@ -108,6 +111,7 @@ void examples_release(struct examples *examples)
     free(examples->surfaces);
     free(examples->grams);
     free(examples->embeddings);
+    free(examples->inners);
     lines_release(&examples->lines);
     *examples = (struct examples){0};
 }

@@ -4,6 +4,7 @@
 
 #include "lexical.h"
 #include "lines.h"
+#include "surface.h"
 #include "weir_runtime.h"
 
 struct examples {
@@ -11,6 +12,7 @@ struct examples {
     float *surfaces;      /* n × N_SURFACE */
     struct grams *grams;  /* n, not weighed. */
     float *embeddings;    /* n × n_embd; NULL without an encoder. */
+    float *inners;        /* The same of model_embed_inner. */
     int n_embd;
 };
 

@@ -5,7 +5,7 @@
 
 static const float EMBEDDING_SCALE = 6, SKETCH_BESIDE = 3, SKETCH_ALONE = 6;
 
-const char *const head_target_names[N_HEAD_TARGETS] = {"gain", "local", "remote"};
+const char *const head_target_names[N_HEAD_TARGETS] = {"local", "remote"};
 const char *const head_view_names[N_HEAD_VIEWS] = {"features", "encoder"};
 
 struct head *head_new(void)

@@ -3,20 +3,30 @@
 #define WEIR_CLASSIFIER_HEAD_H
 
 #include "calibrate.h"
+#include "isotonic.h"
 #include "linear.h"
 #include "map.h"
+#include "promise.h"
 #include "rules.h"
 #include "softmax.h"
 #include "weir_classifier.h"
 
-/* What a head can say: the three numbers, each from the whole map or, without an encoder's pass, from features alone. */
-enum head_target { HEAD_GAIN, HEAD_LOCAL, HEAD_REMOTE, N_HEAD_TARGETS };
+/* Whose success a head gives the probability of, from the whole map or, without an encoder's pass, from features alone. */
+enum head_target { HEAD_LOCAL, HEAD_REMOTE, N_HEAD_TARGETS };
 enum head_view { VIEW_FEATURES, VIEW_ENCODER, N_HEAD_VIEWS };
 
 struct head_linear {
     bool present;
     struct linear weights;
-    struct platt platt; /* Gain: slope × value + shift. Local and remote: through the sigmoid. */
+    struct platt platt;
+    struct isotonic isotonic; /* Of the probability that platt gives; n = 0: `weir calibrate` has not been there. */
+};
+
+/* slope × (σ(remote) − σ(local)) + shift, of the two heads' values before calibration. */
+struct head_gain {
+    bool present;
+    double slope;
+    double shift;
 };
 
 struct head_domain {
@@ -33,6 +43,17 @@ struct head_rule {
     int domain;
 };
 
+enum { N_PROMISES = 50 };
+
+/* For each hundredth of regret up to N_PROMISES the threshold that keeps it, from `weir calibrate`. */
+struct head_promises {
+    bool present;
+    double confidence; /* Of each promise on its own. */
+    int64_t n_lines;   /* Calibration lines with both scores. */
+    float thresholds[N_PROMISES];   /* [i]: of a regret of at most (i + 1) / 100. Never falling; PROMISE_NOTHING: none can be kept. */
+    float local_shares[N_PROMISES]; /* Of the calibration lines that stay. */
+};
+
 struct head {
     char name[64];
     char id[96];
@@ -42,6 +63,7 @@ struct head {
     json_t *metrics; /* Cross-validated, as training found them. */
     struct map map;
     struct head_linear linear[N_HEAD_VIEWS][N_HEAD_TARGETS];
+    struct head_gain gain[N_HEAD_VIEWS];
     struct head_domain domain[N_HEAD_VIEWS];
     int n_domains;
     char **domains;
@@ -49,6 +71,7 @@ struct head {
     /* The features tier answers alone where its P(local) is at most low or at least high; low < 0 and high > 1: never. */
     float settle_low;
     float settle_high;
+    struct head_promises promises;
 };
 
 extern const char *const head_target_names[N_HEAD_TARGETS];

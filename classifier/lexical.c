@@ -1,6 +1,6 @@
-/* Lexical: features of a text's surface: counts, and n-grams hashed into a fixed number of buckets.
+/* Lexical: n-grams of a text hashed into a fixed number of buckets.
  *
- * n-grams: the text is lower-cased (ASCII; other code points stand as they are) and cut into words at everything that is
+ * The text is lower-cased (ASCII; other code points stand as they are) and cut into words at everything that is
  * neither letter, digit nor a byte past 127. Words and pairs of neighbours give the word grams; the runs of 2 to 5 code
  * points inside " word " (with the blanks) the character grams; there words are cut at white space only, so punctuation
  * and operators count. A gram's hash is FNV-1a started with its kind; 16 bits of it choose the bucket, other bits the place
@@ -33,52 +33,6 @@ static bool is_word(char c)
 {
     return is_digit(c) || is_upper(c) || (c >= 'a' && c <= 'z') || (unsigned char)c >= 0x80 || c == '_';
 }
-
-/* Whole words, lower case, that change what is asked for. */
-static bool is_negation(str word)
-{
-    return str_equal_nocase(word, STR("not")) || str_equal_nocase(word, STR("except")) || str_equal_nocase(word, STR("without"));
-}
-
-void feature_surface(str text, float out[N_SURFACE])
-{
-    double n_digits = 0, n_lines = 0, n_operators = 0, n_questions = 0, n_upper = 0, n_code = 0, n_words = 0, in_words = 0;
-    size_t first_line = text.n, longest_number = 0, number = 0, word = 0;
-    bool negation = false, list = false;
-    for (size_t i = 0; i <= text.n; i++) {
-        char c = i < text.n ? text.data[i] : ' ';
-        if (c == '\n') {
-            if (first_line == text.n)
-                first_line = i;
-            n_lines++;
-            list = list || (i + 2 < text.n && (text.data[i + 2] == '.' || text.data[i + 2] == ')'));
-        }
-        n_digits += is_digit(c);
-        n_upper += is_upper(c);
-        n_questions += c == '?';
-        n_operators += c != '\0' && strchr("=+*/^\\$", c) != NULL;
-        n_code += c != '\0' && strchr("{}();<>_`#", c) != NULL;
-        number = is_digit(c) ? number + 1 : 0;
-        longest_number = number > longest_number ? number : longest_number;
-        if (!is_blank(c))
-            continue;
-        if (i > word) {
-            n_words++;
-            in_words += (double)(i - word);
-            negation = negation || is_negation((str){text.data + word, i - word});
-        }
-        word = i + 1;
-    }
-    double n = text.n > 0 ? (double)text.n : 1;
-    const double values[N_SURFACE] = {
-        log1p((double)text.n), 10 * n_digits / n, n_lines / 10, 10 * n_operators / n, log1p((double)first_line), n_questions,
-        10 * n_upper / n, negation, n_words > 0 ? in_words / n_words / 5 : 0, (double)longest_number / 4, 10 * n_code / n, list,
-    };
-    for (int i = 0; i < N_SURFACE; i++)
-        out[i] = (float)(values[i] < 20 ? values[i] : 20);
-}
-
-/* ------------------------------------------------------------------ n-grams */
 
 struct gram_list {
     uint64_t *hashes;

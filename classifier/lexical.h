@@ -1,18 +1,14 @@
-/* Lexical: what a text's surface says without a model. All deterministic, none depends on the locale. */
+/* Lexical: the words and character runs of a text. Deterministic, independent of the locale. */
 #ifndef WEIR_CLASSIFIER_LEXICAL_H
 #define WEIR_CLASSIFIER_LEXICAL_H
 
 #include "weir_base.h"
 
 enum {
-    N_SURFACE = 12,      /* Numbers of feature_surface. */
     N_BUCKETS = 1 << 16, /* Hashed word and character n-grams share them. */
     N_SKETCH = 1024,     /* The same n-grams folded with signs into a short dense vector. */
     LONGEST_TEXT = 16384, /* Bytes looked at: the beginning and the end of a longer text. */
 };
-
-/* Length, digits, lines, operators, capitals, marks of code and of questions, the longest number and the like. */
-void feature_surface(str text, float out[N_SURFACE]);
 
 struct gram {
     uint32_t bucket;

@@ -15,9 +15,8 @@ struct linear {
 /* Rows borrowed by a fit. */
 struct design {
     size_t n;
-    int n_dense;      /* Used of each row. */
-    int stride;       /* Floats from row to row. */
-    const float *dense;
+    int n_dense;
+    const float *dense; /* n × n_dense */
     const struct grams *grams;
 };
 

@@ -1,39 +1,38 @@
 /* Map: the kernel
- *   exp(-1.5 |u - v|²) + (tf-idf of words · words' + of characters · characters') / 2 + 0.05/12 · surface · surface'
- * where u is the unit embedding beside 0.1 × the standardised surface features. The last two terms are linear already; the
- * first is given as the values at landmarks, texts of the training data (Nyström's method, Williams and Seeger 2001; exact
- * kernel regression while the training data has no more texts than there may be landmarks). */
+ *   exp(-1.5 |u - u'|²) + 2/3 exp(-0.7 |c - c'|² / N_CORE) + 2/3 exp(-0.5 |v - v'|² / N_SURFACE)
+ *   + (tf-idf of words · words' + of characters · characters') / 2
+ * where u is the direction of the encoder's inner vector from the center, v the standardised surface features and c the first
+ * N_CORE of them. The last line is linear already; the others are given as the values at landmarks, texts of the training data
+ * (Nyström's method, Williams and Seeger 2001; exact kernel regression while the training data has no more texts than there may
+ * be landmarks). */
 #include "map.h"
 #include "matrix.h"
 
 #include <math.h>
 #include <stdlib.h>
 
-static const float SURFACE_IN_KERNEL = 0.1F;
-static const float GAMMA = 1.5F;
-static const double SURFACE_SHARE = 0.05;
-
-int map_n_dense(const struct map *map)
-{
-    return N_SURFACE + map->n_landmarks;
-}
+static const float TOPIC_GAMMA = 1.5F, CORE_GAMMA = 0.7F / N_CORE, FORM_GAMMA = 0.5F / N_SURFACE, FORM_SHARE = 2 / 3.0F;
 
 int map_init(struct map *map, int n_embd, int n_landmarks)
 {
-    *map = (struct map){.n_embd = n_embd, .n_landmarks = n_embd > 0 ? n_landmarks : 0};
+    *map = (struct map){.n_embd = n_embd, .n_landmarks = n_landmarks};
     map->idf = calloc(N_BUCKETS, sizeof *map->idf);
-    map->landmarks = calloc((size_t)map->n_landmarks * (size_t)(n_embd + N_SURFACE) + 1, sizeof *map->landmarks);
-    return map->idf == NULL || map->landmarks == NULL ? WEIR_E_MEMORY : 0;
+    map->center = calloc((size_t)n_embd + 1, sizeof *map->center);
+    map->topics = calloc((size_t)n_landmarks * (size_t)n_embd + 1, sizeof *map->topics);
+    map->forms = calloc((size_t)n_landmarks * N_SURFACE + 1, sizeof *map->forms);
+    return map->idf == NULL || map->center == NULL || map->topics == NULL || map->forms == NULL ? WEIR_E_MEMORY : 0;
 }
 
 void map_release(struct map *map)
 {
     free(map->idf);
-    free(map->landmarks);
+    free(map->center);
+    free(map->topics);
+    free(map->forms);
     *map = (struct map){0};
 }
 
-int map_fit(struct map *map, const float *surfaces, const struct grams *grams, size_t n)
+int map_fit(struct map *map, const float *surfaces, const float *inners, const struct grams *grams, size_t n)
 {
     uint32_t *documents = calloc(N_BUCKETS, sizeof *documents);
     if (documents == NULL)
@@ -49,6 +48,12 @@ int map_fit(struct map *map, const float *surfaces, const struct grams *grams, s
         map->mean[k] = (float)mean;
         map->inverse_sd[k] = variance > 1e-8 ? (float)(1 / sqrt(variance)) : 0;
     }
+    for (int k = 0; k < map->n_embd && inners != NULL; k++) {
+        double sum = 0;
+        for (size_t i = 0; i < n; i++)
+            sum += (double)inners[i * (size_t)map->n_embd + (size_t)k];
+        map->center[k] = (float)(sum / (double)n);
+    }
     for (size_t i = 0; i < n; i++)
         for (size_t k = 0; k < grams[i].n; k++)
             documents[grams[i].items[k].bucket]++;
@@ -62,55 +67,57 @@ static void standardise(const struct map *map, const float surface[N_SURFACE], f
 {
     for (int i = 0; i < N_SURFACE; i++) {
         float v = (surface[i] - map->mean[i]) * map->inverse_sd[i];
-        out[i] = v > 6 ? 6 : v < -6 ? -6 : v;
+        out[i] = v > 4 ? 4 : v < -4 ? -4 : v;
     }
 }
 
-/* Embedding and scaled surface side by side; returns the squared length. */
-static float join(const struct map *map, const float standard[N_SURFACE], const float *embedding, float *out)
+/* The direction from the center; all zeros at the center itself. */
+static void direct(const struct map *map, const float *inner, float *out)
 {
-    float square = 0;
-    memcpy(out, embedding, (size_t)map->n_embd * sizeof *out);
-    for (int i = 0; i < N_SURFACE; i++)
-        out[map->n_embd + i] = SURFACE_IN_KERNEL * standard[i];
-    for (int i = 0; i < map->n_embd + N_SURFACE; i++)
-        square += out[i] * out[i];
-    return square;
-}
-
-void map_set_landmark(struct map *map, int index, const float surface[N_SURFACE], const float *embedding)
-{
-    float standard[N_SURFACE];
-    standardise(map, surface, standard);
-    map->landmark_squares[index] = join(map, standard, embedding, map->landmarks + (size_t)index * (size_t)(map->n_embd + N_SURFACE));
-}
-
-void map_measure_landmarks(struct map *map)
-{
-    size_t width = (size_t)(map->n_embd + N_SURFACE);
-    for (int k = 0; k < map->n_landmarks; k++) {
-        const float *landmark = map->landmarks + (size_t)k * width;
-        map->landmark_squares[k] = 0;
-        for (size_t i = 0; i < width; i++)
-            map->landmark_squares[k] += landmark[i] * landmark[i];
+    double square = 0;
+    for (int i = 0; i < map->n_embd; i++) {
+        out[i] = inner[i] - map->center[i];
+        square += (double)out[i] * (double)out[i];
     }
+    float scale = square > 1e-12 ? (float)(1 / sqrt(square)) : 0;
+    for (int i = 0; i < map->n_embd; i++)
+        out[i] *= scale;
 }
 
-void map_dense(const struct map *map, const float surface[N_SURFACE], const float *embedding, float *out)
+void map_set_landmark(struct map *map, int index, const float surface[N_SURFACE], const float *inner)
 {
-    float standard[N_SURFACE], share = (float)sqrt(SURFACE_SHARE / N_SURFACE), joined[MOST_EMBD + N_SURFACE];
-    size_t width = (size_t)(map->n_embd + N_SURFACE);
-    standardise(map, surface, standard);
-    for (int i = 0; i < N_SURFACE; i++)
-        out[i] = standard[i] * share;
-    if (embedding == NULL)
+    standardise(map, surface, map->forms + (size_t)index * N_SURFACE);
+    if (inner != NULL)
+        direct(map, inner, map->topics + (size_t)index * (size_t)map->n_embd);
+}
+
+static float square_distance(const float *a, const float *b, int from, int to)
+{
+    float lanes[4] = {0};
+    for (int i = from; i < to; i += 4)
+        for (int k = 0; k < 4; k++) {
+            float d = a[i + k] - b[i + k];
+            lanes[k] += d * d;
+        }
+    return (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]);
+}
+
+void map_dense(const struct map *map, const float surface[N_SURFACE], const float *inner, float *out)
+{
+    float form[N_SURFACE], topic[MOST_EMBD], along[MOST_LANDMARKS];
+    size_t n = (size_t)map->n_landmarks;
+    standardise(map, surface, form);
+    for (size_t k = 0; k < n; k++) {
+        const float *other = map->forms + k * N_SURFACE;
+        float core = square_distance(form, other, 0, N_CORE), rest = square_distance(form, other, N_CORE, N_SURFACE);
+        out[k] = FORM_SHARE * (expf(-CORE_GAMMA * core) + expf(-FORM_GAMMA * (core + rest)));
+    }
+    if (inner == NULL)
         return;
-    float square = join(map, standard, embedding, joined), *near = out + N_SURFACE;
-    matrix_kernels().apply(map->landmarks, (size_t)map->n_landmarks, joined, width, near);
-    for (int k = 0; k < map->n_landmarks; k++) {
-        float distance = square + map->landmark_squares[k] - 2 * near[k];
-        near[k] = expf(-GAMMA * (distance > 0 ? distance : 0));
-    }
+    direct(map, inner, topic);
+    matrix_kernels().apply(map->topics, n, topic, (size_t)map->n_embd, along);
+    for (size_t k = 0; k < n; k++)
+        out[k] += expf(-TOPIC_GAMMA * 2 * (1 - (along[k] < 1 ? along[k] : 1)));
 }
 
 static void weigh_half(const struct map *map, struct gram *items, size_t n)

@@ -34,24 +34,15 @@ void scorer_free(struct scorer *scorer)
     free(scorer);
 }
 
-static bool rule_score(const struct head *head, str text, struct score *out)
-{
-    enum rule rule = rule_match(text);
-    if (rule == RULE_NONE || !head->rules[rule].enough)
-        return false;
-    *out = head->rules[rule].answer;
-    out->domain = head->rules[rule].domain >= 0 ? head->domains[head->rules[rule].domain] : NULL;
-    out->tier = TIER_RULES;
-    return true;
-}
-
+/* Embedding and, after it, inner vector. */
 static int encode(struct model *encoder, str text, struct arena *arena, const float **out, struct error *err)
 {
     struct ids ids = {0};
-    float *embedding = arena_array(arena, (size_t)model_info_peek(encoder)->n_embd, sizeof *embedding);
+    size_t width = (size_t)model_info_peek(encoder)->n_embd;
+    float *embedding = arena_array(arena, 2 * width, sizeof *embedding);
     int status = embedding == NULL ? error_set(err, WEIR_E_MEMORY, "", "no room for the embedding") : model_text_ids(encoder, text, &ids, err);
     if (status == 0)
-        status = model_embed(encoder, &(struct encoder_input){.ids = ids.data, .n = ids.n}, 1, embedding, err);
+        status = model_embed_inner(encoder, &(struct encoder_input){.ids = ids.data, .n = ids.n}, 1, embedding, embedding + width, err);
     ids_release(&ids);
     *out = embedding;
     return status;
@@ -64,9 +55,9 @@ static int features_score(const struct head *head, struct model *encoder, str te
     const float *embedding = NULL;
     int status = head_read(head, text, surface, &grams);
     if (status == 0 && (encoder == NULL || head->settle_low >= 0 || head->settle_high <= 1)) {
-        status = head_value(head, surface, &grams, NULL, out);
+        status = head_value(head, surface, &grams, NULL, NULL, out);
         out->tier = TIER_FEATURES;
-        if (status == 0 && (encoder == NULL || out->p_local <= head->settle_low || out->p_local >= head->settle_high))
+        if (status == 0 && (encoder == NULL || head_settles(head, out)))
             goto done;
     }
     if (status < 0)
@@ -76,7 +67,7 @@ static int features_score(const struct head *head, struct model *encoder, str te
         grams_release(&grams);
         return status;
     }
-    status = head_value(head, surface, &grams, embedding, out);
+    status = head_value(head, surface, &grams, embedding, embedding + head->map.n_embd, out);
     out->tier = TIER_ENCODER;
     out->embedding = embedding;
     out->n_embd = head->map.n_embd;
@@ -89,7 +80,7 @@ int scorer_score_text(struct scorer *scorer, str text, struct arena *arena, stru
 {
     int64_t start = clock_now_us();
     *out = (struct score){0};
-    if (!rule_score(scorer->head, text, out)) {
+    if (!head_rule_value(scorer->head, text, out)) {
         int status = features_score(scorer->head, scorer->encoder, text, arena, out, err);
         if (status < 0)
             return status;

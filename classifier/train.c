@@ -52,16 +52,17 @@ static int choose(struct training *training)
     }
     if (status == 0 && n_keyed > 0)
         qsort(keyed, n_keyed, sizeof *keyed, compare_keyed);
-    for (size_t i = 0; i < n_keyed && n_landmarks < training->most_landmarks && width > 0 && status == 0; i++)
+    for (size_t i = 0; i < n_keyed && n_landmarks < training->most_landmarks && status == 0; i++)
         if (i == 0 || keyed[i].key != keyed[i - 1].key)
             training->landmarks[n_landmarks++] = keyed[i].place;
     free(keyed);
     if (status == 0)
         status = map_init(&head->map, (int)width, (int)n_landmarks);
     if (status == 0)
-        status = map_fit(&head->map, examples->surfaces, examples->grams, n);
+        status = map_fit(&head->map, examples->surfaces, examples->inners, examples->grams, n);
     for (size_t k = 0; k < n_landmarks && status == 0; k++)
-        map_set_landmark(&head->map, (int)k, examples->surfaces + training->landmarks[k] * N_SURFACE, examples->embeddings + training->landmarks[k] * width);
+        map_set_landmark(&head->map, (int)k, examples->surfaces + training->landmarks[k] * N_SURFACE,
+                         width > 0 ? examples->inners + training->landmarks[k] * width : NULL);
     for (size_t i = 0; i < n && status == 0; i++)
         map_weigh(&head->map, &examples->grams[i]);
     return status;

@@ -1,36 +1,40 @@
 /* Training of the linear heads: for each view and target one fit on all lines and one per fold; the folds' predictions on the
- * lines they did not see give the calibration and the metrics.
+ * lines they did not see give the calibration, the gain's line and the metrics.
+ *
+ * The gain is the difference of two probabilities, not a fit of the difference: where both models are nearly sure to be right
+ * or wrong the difference is small, which a fit of it would have to learn from the few lines on which they part.
  *
  * Threads: the fits are independent jobs, each done by one thread, so the result does not depend on how many there are. */
 #include "metrics.h"
 #include "train.h"
+#include "whiten.h"
 
 #include <math.h>
 #include <stdlib.h>
 
-/* Of ½ penalty |w|², by view: a kernel's diagonal is about 2 with the encoder and 1 without. */
-static const double PENALTY_SQUARED[N_HEAD_VIEWS] = {6, 12}, PENALTY_LOGISTIC[N_HEAD_VIEWS] = {1.5, 3};
-static const double JITTER = 1e-3;
+/* Of ½ penalty |w|², by view: a kernel's diagonal is 3.3 with the encoder and 2.3 without. */
+static const double PENALTY[N_HEAD_VIEWS] = {5, 6.5};
 static const float SETTLE_ERROR = 0.03F; /* Wrong answers allowed where the features tier answers alone. */
 enum { SETTLE_LEAST = 60 };
 
-/* The lines that have what a target needs, with rows of dense numbers. */
+/* One view's fits of the lines that have what a target needs. */
 struct fits {
     struct training *training;
-    struct design design[N_HEAD_VIEWS];
-    float *targets[N_HEAD_TARGETS]; /* NAN: the line has none. */
+    enum head_view view;
+    struct design design;
+    const float *targets[N_HEAD_TARGETS]; /* NAN: the line has none. */
     size_t counts[N_HEAD_TARGETS];
-    struct linear results[N_HEAD_VIEWS][N_HEAD_TARGETS][N_FOLDS + 1]; /* The last one of all lines. */
-    bool failed;
+    struct linear results[N_HEAD_TARGETS][N_FOLDS + 1]; /* The last one of all lines. */
+    bool failed; /* Set by any thread, read after the job. */
 };
 
 static void fit_job(void *arg, int chunk, int thread)
 {
     (void)thread;
     struct fits *fits = arg;
-    int fold = chunk % (N_FOLDS + 1), target = chunk / (N_FOLDS + 1) % N_HEAD_TARGETS, view = chunk / (N_FOLDS + 1) / N_HEAD_TARGETS;
-    const struct design *design = &fits->design[view];
-    if (fits->counts[target] < LEAST_LINES || design->dense == NULL)
+    int fold = chunk % (N_FOLDS + 1), target = chunk / (N_FOLDS + 1);
+    const struct design *design = &fits->design;
+    if (fits->counts[target] < LEAST_LINES)
         return;
     float *weights = malloc(2 * design->n * sizeof *weights), *targets = weights + design->n;
     int status = weights == NULL ? WEIR_E_MEMORY : 0;
@@ -39,104 +43,20 @@ static void fit_job(void *arg, int chunk, int thread)
         weights[i] = has && fits->training->folds[i] != fold ? 1 : 0;
         targets[i] = has ? fits->targets[target][i] : 0;
     }
-    bool gain = target == HEAD_GAIN;
     if (status == 0)
-        status = linear_fit(&fits->results[view][target][fold], design, targets, weights, gain ? LOSS_SQUARED : LOSS_LOGISTIC,
-                            gain ? PENALTY_SQUARED[view] : PENALTY_LOGISTIC[view]);
+        status = linear_fit(&fits->results[target][fold], design, targets, weights, LOSS_LOGISTIC, PENALTY[fits->view]);
     if (status < 0)
         __atomic_store_n(&fits->failed, true, __ATOMIC_RELAXED);
     free(weights);
 }
 
-/* ------------------------------------------------------------------ landmarks */
-
-/* Lower triangle of the landmarks' kernel, factorised in place (Cholesky). */
-static int factorise(const struct map *map, const float *dense, const size_t *places, float **out)
-{
-    size_t m = (size_t)map->n_landmarks, stride = (size_t)map_n_dense(map);
-    float *l = malloc((m * m + 1) * sizeof *l);
-    if (l == NULL)
-        return WEIR_E_MEMORY;
-    for (size_t i = 0; i < m; i++)
-        for (size_t j = 0; j <= i; j++)
-            l[i * m + j] = dense[places[i] * stride + N_SURFACE + j] + (i == j ? (float)JITTER : 0);
-    for (size_t i = 0; i < m; i++) {
-        for (size_t j = 0; j <= i; j++) {
-            double lanes[4] = {0}, sum;
-            size_t k = 0;
-            for (; k + 4 <= j; k += 4)
-                for (size_t q = 0; q < 4; q++)
-                    lanes[q] += (double)l[i * m + k + q] * (double)l[j * m + k + q];
-            sum = (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]);
-            for (; k < j; k++)
-                sum += (double)l[i * m + k] * (double)l[j * m + k];
-            double rest = (double)l[i * m + j] - sum;
-            l[i * m + j] = i == j ? (float)sqrt(rest > 1e-6 ? rest : 1e-6) : (float)(rest / (double)l[j * m + j]);
-        }
-    }
-    *out = l;
-    return 0;
-}
-
-struct whiten_job {
-    const struct map *map;
-    const float *factor;
-    float *dense;
-    size_t n;
-};
-
-enum { ROWS_PER_CHUNK = 32 };
-
-/* k → L⁻¹ k, row by row. */
-static void whiten_chunk(void *arg, int chunk, int thread)
-{
-    (void)thread;
-    struct whiten_job *job = arg;
-    size_t m = (size_t)job->map->n_landmarks, stride = (size_t)map_n_dense(job->map), end = ((size_t)chunk + 1) * ROWS_PER_CHUNK;
-    for (size_t r = (size_t)chunk * ROWS_PER_CHUNK; r < end && r < job->n; r++) {
-        float *x = job->dense + r * stride + N_SURFACE;
-        for (size_t i = 0; i < m; i++) {
-            const float *row = job->factor + i * m;
-            float lanes[8] = {0}, sum = 0;
-            size_t k = 0;
-            for (; k + 8 <= i; k += 8)
-                for (size_t q = 0; q < 8; q++)
-                    lanes[q] += row[k + q] * x[k + q];
-            for (; k < i; k++)
-                sum += row[k] * x[k];
-            for (size_t q = 0; q < 8; q++)
-                sum += lanes[q];
-            x[i] = (x[i] - sum) / row[i];
-        }
-    }
-}
-
-/* Weights on L⁻¹ k become weights on k: w → L⁻ᵀ w. */
-static void unwhiten(const struct map *map, const float *factor, float *w)
-{
-    size_t m = (size_t)map->n_landmarks;
-    for (size_t i = m; i-- > 0;) {
-        w[i] /= factor[i * m + i];
-        for (size_t k = 0; k < i; k++)
-            w[k] -= factor[i * m + k] * w[i];
-    }
-}
-
 /* ------------------------------------------------------------------ after the fits */
 
-/* What the folds say of the lines they did not see; only of lines with the target. Returns how many. */
-static size_t out_of_fold(const struct fits *fits, int view, int target, float *scores, float *targets)
+/* What the fit that did not see a line says of it. */
+static float unseen(const struct fits *fits, int target, size_t i)
 {
-    const struct design *design = &fits->design[view];
-    size_t n = 0;
-    for (size_t i = 0; i < design->n; i++) {
-        if (isnan(fits->targets[target][i]))
-            continue;
-        const struct linear *linear = &fits->results[view][target][fits->training->folds[i]];
-        scores[n] = linear_value(linear, design->dense + i * (size_t)design->stride, &design->grams[i]);
-        targets[n++] = fits->targets[target][i];
-    }
-    return n;
+    const struct design *design = &fits->design;
+    return linear_value(&fits->results[target][fits->training->folds[i]], design->dense + i * (size_t)design->n_dense, &design->grams[i]);
 }
 
 /* Least squares of targets on scores, never turning the order round. */
@@ -187,104 +107,122 @@ static void put(json_t *metrics, int view, const char *name, double value)
         json_object_set_new(metrics, key, json_real(value));
 }
 
-static int calibrate(struct fits *fits, int view, int target)
+static int calibrate_target(struct fits *fits, int target, float *scores, float *targets)
 {
-    struct training *training = fits->training;
-    struct head_linear *out = &training->head->linear[view][target];
-    size_t all = fits->design[view].n;
-    float *scores = malloc(4 * all * sizeof *scores), *targets = scores + all, *local = targets + all, *remote = local + all;
+    struct head *head = fits->training->head;
+    struct head_linear *out = &head->linear[fits->view][target];
     char name[32];
-    if (scores == NULL)
-        return WEIR_E_MEMORY;
-    size_t n = out_of_fold(fits, view, target, scores, targets);
-    out->present = true;
-    out->weights = fits->results[view][target][N_FOLDS];
-    fits->results[view][target][N_FOLDS] = (struct linear){0};
-    if (target == HEAD_GAIN) {
-        struct curve curve;
-        size_t k = 0;
-        out->platt = line_fit(scores, targets, n);
-        for (size_t i = 0; i < all; i++) {
-            if (isnan(fits->targets[target][i]))
-                continue;
-            local[k] = training->examples->lines.items[i].local;
-            remote[k++] = training->examples->lines.items[i].remote;
-        }
-        if (curve_make(&curve, scores, local, remote, n) == 0)
-            put(training->head->metrics, view, "apgr", curve_apgr(&curve));
-        curve_release(&curve);
-    } else {
-        out->platt = platt_fit(scores, targets, NULL, n);
-        snprintf(name, sizeof name, "auroc_%s", head_target_names[target]);
-        put(training->head->metrics, view, name, auroc(scores, targets, n));
-        for (size_t i = 0; i < n; i++)
-            scores[i] = platt_apply(out->platt, scores[i]);
-        snprintf(name, sizeof name, "brier_%s", head_target_names[target]);
-        put(training->head->metrics, view, name, brier_score(scores, targets, n));
-        if (view == VIEW_FEATURES && target == HEAD_LOCAL && training->head->map.n_embd > 0)
-            choose_settle(training->head, scores, targets, n);
+    size_t n = 0;
+    for (size_t i = 0; i < fits->design.n; i++) {
+        if (isnan(fits->targets[target][i]))
+            continue;
+        scores[n] = unseen(fits, target, i);
+        targets[n++] = fits->targets[target][i];
     }
-    free(scores);
+    out->present = true;
+    out->platt = platt_fit(scores, targets, NULL, n);
+    snprintf(name, sizeof name, "auroc_%s", head_target_names[target]);
+    put(head->metrics, (int)fits->view, name, auroc(scores, targets, n));
+    for (size_t i = 0; i < n; i++)
+        scores[i] = platt_apply(out->platt, scores[i]);
+    snprintf(name, sizeof name, "brier_%s", head_target_names[target]);
+    put(head->metrics, (int)fits->view, name, brier_score(scores, targets, n));
+    if (fits->view == VIEW_FEATURES && target == HEAD_LOCAL && head->map.n_embd > 0)
+        choose_settle(head, scores, targets, n);
     return 0;
 }
 
-static int prepare(struct fits *fits, float *dense, float **factor)
+/* The gain of the lines with both scores. */
+static void calibrate_gain(struct fits *fits, float *gains, float *differences, float *local, float *remote)
+{
+    struct head *head = fits->training->head;
+    struct curve curve;
+    size_t n = 0;
+    for (size_t i = 0; i < fits->design.n; i++) {
+        if (isnan(fits->targets[HEAD_LOCAL][i]) || isnan(fits->targets[HEAD_REMOTE][i]))
+            continue;
+        gains[n] = gain_value(unseen(fits, HEAD_REMOTE, i), unseen(fits, HEAD_LOCAL, i));
+        local[n] = fits->targets[HEAD_LOCAL][i];
+        remote[n] = fits->targets[HEAD_REMOTE][i];
+        differences[n] = remote[n] - local[n];
+        n++;
+    }
+    if (n < LEAST_LINES)
+        return;
+    struct platt line = line_fit(gains, differences, n);
+    head->gain[fits->view] = (struct head_gain){true, line.slope, line.shift};
+    if (curve_make(&curve, gains, local, remote, n) == 0)
+        put(head->metrics, (int)fits->view, "apgr", curve_apgr(&curve));
+    curve_release(&curve);
+}
+
+static int fit_view(struct fits *fits, float *dense)
 {
     struct training *training = fits->training;
     struct examples *examples = training->examples;
-    const struct map *map = &training->head->map;
-    size_t n = examples->lines.n, stride = (size_t)map_n_dense(map), width = (size_t)map->n_embd;
+    struct head *head = training->head;
+    const struct map *map = &head->map;
+    size_t n = examples->lines.n, m = (size_t)map->n_landmarks, width = (size_t)map->n_embd;
+    struct whiten whiten;
+    char what[32];
     for (size_t i = 0; i < n; i++)
-        map_dense(map, examples->surfaces + i * N_SURFACE, map->n_landmarks > 0 ? examples->embeddings + i * width : NULL, dense + i * stride);
-    int status = factorise(map, dense, training->landmarks, factor);
+        map_dense(map, examples->surfaces + i * N_SURFACE, fits->view == VIEW_ENCODER ? examples->inners + i * width : NULL, dense + i * m);
+    int status = whiten_init(&whiten, dense, training->landmarks, m);
+    float *block = malloc(4 * n * sizeof *block);
+    if (block == NULL)
+        status = WEIR_E_MEMORY;
     if (status < 0)
-        return status;
-    struct whiten_job job = {map, *factor, dense, n};
-    pool_run(training->pool, (int)((n + ROWS_PER_CHUNK - 1) / ROWS_PER_CHUNK), whiten_chunk, &job);
-    return 0;
+        goto done;
+    whiten_rows(&whiten, dense, n, training->pool);
+    fits->design = (struct design){n, (int)m, dense, examples->grams};
+    snprintf(what, sizeof what, "local and remote, %s", head_view_names[fits->view]);
+    progress_show(training->quiet, what, 0, 1);
+    pool_run(training->pool, N_HEAD_TARGETS * (N_FOLDS + 1), fit_job, fits);
+    progress_show(training->quiet, what, 1, 1);
+    if (fits->failed)
+        status = WEIR_E_MEMORY;
+    for (int target = 0; target < N_HEAD_TARGETS && status == 0; target++)
+        if (fits->counts[target] >= LEAST_LINES)
+            status = calibrate_target(fits, target, block, block + n);
+    if (status == 0 && fits->counts[HEAD_LOCAL] >= LEAST_LINES && fits->counts[HEAD_REMOTE] >= LEAST_LINES)
+        calibrate_gain(fits, block, block + n, block + 2 * n, block + 3 * n);
+    for (int target = 0; target < N_HEAD_TARGETS && status == 0; target++) {
+        if (fits->counts[target] < LEAST_LINES)
+            continue;
+        head->linear[fits->view][target].weights = fits->results[target][N_FOLDS];
+        fits->results[target][N_FOLDS] = (struct linear){0};
+        whiten_undo(&whiten, head->linear[fits->view][target].weights.dense);
+    }
+done:
+    for (int target = 0; target < N_HEAD_TARGETS; target++)
+        for (int fold = 0; fold <= N_FOLDS; fold++)
+            linear_release(&fits->results[target][fold]);
+    free(block);
+    whiten_release(&whiten);
+    return status;
 }
 
 int train_linear(struct training *training, struct error *err)
 {
-    struct head *head = training->head;
-    size_t n = training->examples->lines.n, stride = (size_t)map_n_dense(&head->map);
-    struct fits fits = {.training = training};
-    float *block = malloc(N_HEAD_TARGETS * n * sizeof *block), *dense = malloc(n * stride * sizeof *dense), *factor = NULL;
-    int status = block == NULL || dense == NULL ? WEIR_E_MEMORY : 0;
-    for (int target = 0; target < N_HEAD_TARGETS && status == 0; target++) {
-        fits.targets[target] = block + (size_t)target * n;
-        for (size_t i = 0; i < n; i++) {
-            const struct line *line = &training->examples->lines.items[i];
-            float value = target == HEAD_GAIN ? line->remote - line->local : target == HEAD_LOCAL ? line->local : line->remote;
-            fits.targets[target][i] = value;
-            fits.counts[target] += !isnan(value);
-        }
+    const struct head *head = training->head;
+    size_t n = training->examples->lines.n, counts[N_HEAD_TARGETS] = {0};
+    float *targets = malloc(N_HEAD_TARGETS * n * sizeof *targets), *dense = malloc((n * (size_t)head->map.n_landmarks + 1) * sizeof *dense);
+    int status = targets == NULL || dense == NULL ? WEIR_E_MEMORY : 0;
+    for (size_t i = 0; i < n && status == 0; i++) {
+        const struct line *line = &training->examples->lines.items[i];
+        targets[i] = line->local;
+        targets[n + i] = line->remote;
+        counts[HEAD_LOCAL] += !isnan(line->local);
+        counts[HEAD_REMOTE] += !isnan(line->remote);
     }
-    if (status < 0 || (fits.counts[HEAD_LOCAL] < LEAST_LINES && fits.counts[HEAD_REMOTE] < LEAST_LINES))
-        goto done;
-    if ((status = prepare(&fits, dense, &factor)) < 0)
-        goto done;
-    fits.design[VIEW_FEATURES] = (struct design){n, N_SURFACE, (int)stride, dense, training->examples->grams};
-    if (head->map.n_embd > 0)
-        fits.design[VIEW_ENCODER] = (struct design){n, (int)stride, (int)stride, dense, training->examples->grams};
-    progress_show(training->quiet, "fitting gain, local, remote", 0, 1);
-    pool_run(training->pool, N_HEAD_VIEWS * N_HEAD_TARGETS * (N_FOLDS + 1), fit_job, &fits);
-    progress_show(training->quiet, "fitting gain, local, remote", 1, 1);
-    status = fits.failed ? WEIR_E_MEMORY : 0;
-    for (int view = 0; view < N_HEAD_VIEWS && status == 0; view++)
-        for (int target = 0; target < N_HEAD_TARGETS && status == 0; target++)
-            if (fits.results[view][target][N_FOLDS].dense != NULL) {
-                status = calibrate(&fits, view, target);
-                if (view == VIEW_ENCODER && status == 0)
-                    unwhiten(&head->map, factor, head->linear[view][target].weights.dense + N_SURFACE);
-            }
-done:
-    for (int view = 0; view < N_HEAD_VIEWS; view++)
-        for (int target = 0; target < N_HEAD_TARGETS; target++)
-            for (int fold = 0; fold <= N_FOLDS; fold++)
-                linear_release(&fits.results[view][target][fold]);
-    free(block);
+    bool enough = counts[HEAD_LOCAL] >= LEAST_LINES || counts[HEAD_REMOTE] >= LEAST_LINES;
+    for (int view = 0; view < N_HEAD_VIEWS && status == 0 && enough; view++) {
+        struct fits fits = {.training = training, .view = (enum head_view)view, .targets = {targets, targets + n},
+                            .counts = {counts[HEAD_LOCAL], counts[HEAD_REMOTE]}};
+        if (view == VIEW_FEATURES || head->map.n_embd > 0)
+            status = fit_view(&fits, dense);
+    }
+    free(targets);
     free(dense);
-    free(factor);
     return status < 0 ? error_set(err, status, "training", "out of memory") : 0;
 }

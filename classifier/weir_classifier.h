@@ -56,6 +56,20 @@ struct train_options {
 };
 /* Lines {"text", and any of "label", "scores", "domain"} in a file to a head file. Reproducible from the seed. */
 int head_train(const char *data_path, const char *out_path, struct model *encoder, const struct train_options *options, struct error *err) WEIR_CHECKED;
+enum calibration_method { CALIBRATION_ISOTONIC, CALIBRATION_PLATT };
+struct calibrate_options {
+    enum calibration_method method;
+    double confidence; /* Of the promises; 0: 0.9. */
+    bool quiet;        /* No progress on stderr. */
+};
+/* Sets a head's probabilities right on lines it was not trained on (refused: the same file) and finds, for each hundredth of
+ * regret, the threshold that keeps it; writes the head so changed. *out: what changed, a new reference. */
+int head_calibrate(const char *head_path, const char *data_path, const char *out_path, struct model *encoder,
+                   const struct calibrate_options *options, json_t **out, struct error *err) WEIR_CHECKED;
+/* The threshold of gain up to which queries may stay local so that the share of local answers worse than the remote's is at
+ * most max_regret, with the confidence and the number of calibration lines it stands on. false: the head holds no promise. */
+bool head_promise(const struct head *head, double max_regret, double *threshold, double *confidence, int64_t *n_lines);
+
 /* Metrics of a head on such lines. New reference. */
 int head_evaluate(const struct head *head, struct model *encoder, const char *data_path, json_t **out, struct error *err) WEIR_CHECKED;
 

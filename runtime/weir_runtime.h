@@ -236,6 +236,10 @@ int model_text_ids(const struct model *model, str text, struct ids *out, struct 
 /* Sentence embeddings, pooled and normalised as the directory says (mean and L2 where it is silent): out has n_inputs ×
  * n_embd floats. Inputs need no padding and are batched inside. */
 int model_embed(struct model *model, const struct encoder_input *inputs, size_t n_inputs, float *out, struct error *err) WEIR_CHECKED;
+/* The same with, for each input, the mean over its positions of the hidden states before the last layer (BERT's kind and
+ * DistilBERT; of the last ones elsewhere), not normalised: inner has n_inputs × n_embd floats. They say more of a text's form. */
+int model_embed_inner(struct model *model, const struct encoder_input *inputs, size_t n_inputs, float *out, float *inner,
+                      struct error *err) WEIR_CHECKED;
 /* Every position's last hidden state: out has n × n_embd floats. */
 int model_hidden(struct model *model, const struct encoder_input *input, float *out, struct error *err) WEIR_CHECKED;
 /* Logits of the classification head: n_labels floats, or n × n_labels when labels_per_token. */

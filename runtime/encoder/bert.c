@@ -123,8 +123,11 @@ static void bert_forward(const void *self, struct pass *pass, float *x)
     const struct bert *bert = self;
     embeddings_forward(&bert->embeddings, pass, x);
     struct layer_rows rows = layer_take(&bert->shape, pass);
-    for (int i = 0; i < bert->n_layers; i++)
+    for (int i = 0; i < bert->n_layers; i++) {
+        if (i == bert->n_layers - 1)
+            pass_keep_inner(pass, x, bert->shape.width);
         layer_forward(&bert->layers[i], &bert->heads, NULL, bert->activation, &rows, pass, x);
+    }
 }
 
 static void bert_open_head(struct weights *weights, const struct body *body, bool per_token, struct head *head)

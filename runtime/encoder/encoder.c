@@ -218,6 +218,26 @@ static int encode(struct encoder *encoder, struct pool *pool, const struct encod
     return 0;
 }
 
+/* The same with the rows before the last layer; those after it where an architecture keeps none. */
+static int encode_both(struct encoder *encoder, struct pool *pool, const struct encoder_input *inputs, int n_inputs, const float **x,
+                       const float **inner, struct error *err)
+{
+    struct pass pass;
+    size_t n_rows = 0, width = (size_t)encoder->body.width;
+    float *kept;
+    for (int i = 0; i < n_inputs; i++)
+        n_rows += inputs[i].n;
+    int status = pass_prepare(encoder, pool, inputs, n_inputs, n_rows * width, &pass, &kept, err);
+    if (status < 0)
+        return status;
+    float *rows = pass_take(&pass, encoder->body.width);
+    pass.inner = kept;
+    encoder->architecture->forward(encoder->body.self, &pass, rows);
+    *x = rows;
+    *inner = pass.inner_kept ? kept : rows;
+    return 0;
+}
+
 int encoder_hidden(struct encoder *encoder, struct pool *pool, const struct encoder_input *input, float *out, struct error *err)
 {
     const float *x;
@@ -239,7 +259,16 @@ static int pass_size(const struct encoder_input *inputs, size_t n_inputs)
     return (int)n;
 }
 
-int encoder_embed(struct encoder *encoder, struct pool *pool, const struct encoder_input *inputs, size_t n_inputs, float *out,
+/* Plain means, whatever the model's pooling is. */
+static void mean_rows(const float *x, size_t n, size_t width, float *out)
+{
+    memset(out, 0, width * sizeof *out);
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < width; k++)
+            out[k] += x[i * width + k] / (float)n;
+}
+
+int encoder_embed(struct encoder *encoder, struct pool *pool, const struct encoder_input *inputs, size_t n_inputs, float *out, float *inner,
                   struct error *err)
 {
     size_t width = (size_t)encoder->body.width;
@@ -249,15 +278,20 @@ int encoder_embed(struct encoder *encoder, struct pool *pool, const struct encod
             return status;
     }
     for (size_t done = 0; done < n_inputs;) {
-        const float *x;
+        const float *x, *before = NULL;
         float *extra;
         int n = pass_size(inputs + done, n_inputs - done);
-        int status = encode(encoder, pool, inputs + done, n, 0, &x, &extra, err);
+        int status = inner != NULL ? encode_both(encoder, pool, inputs + done, n, &x, &before, err)
+                                   : encode(encoder, pool, inputs + done, n, 0, &x, &extra, err);
         if (status < 0)
             return status;
         for (int i = 0; i < n; i++, done++) {
             pooling_apply(&encoder->pooling, x, (int)inputs[done].n, (int)width, out + done * width);
             x += inputs[done].n * width;
+            if (inner == NULL)
+                continue;
+            mean_rows(before, inputs[done].n, width, inner + done * width);
+            before += inputs[done].n * width;
         }
     }
     return 0;

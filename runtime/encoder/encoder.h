@@ -17,7 +17,7 @@ void encoder_describe(const struct encoder *encoder, struct model_info *info);
 /* See model_hidden, model_embed, model_classify. pool may be NULL. */
 int encoder_hidden(struct encoder *encoder, struct pool *pool, const struct encoder_input *input, float *out, struct error *err) WEIR_CHECKED;
 int encoder_embed(struct encoder *encoder, struct pool *pool, const struct encoder_input *inputs, size_t n_inputs, float *out,
-                  struct error *err) WEIR_CHECKED;
+                  float *inner, struct error *err) WEIR_CHECKED; /* inner: see model_embed_inner; NULL: not wanted. */
 int encoder_classify(struct encoder *encoder, struct pool *pool, const struct encoder_input *input, float *out, struct error *err) WEIR_CHECKED;
 
 #endif

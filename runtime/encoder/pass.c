@@ -14,6 +14,14 @@ float *pass_take(struct pass *pass, int width)
     return taken;
 }
 
+void pass_keep_inner(struct pass *pass, const float *x, int width)
+{
+    if (pass->inner == NULL)
+        return;
+    memcpy(pass->inner, x, (size_t)pass->n_rows * (size_t)width * sizeof *x);
+    pass->inner_kept = true;
+}
+
 int32_t pass_position(const struct pass *pass, int row)
 {
     int low = 0, high = pass->n_texts; /* starts[low] <= row < starts[high] */

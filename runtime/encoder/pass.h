@@ -20,10 +20,14 @@ struct pass {
     size_t n_used;
     float *thread_floats; /* For each of the pool's threads. */
     size_t n_thread_floats;
+    float *inner; /* n_rows × width for pass_keep_inner; NULL: nobody asked. */
+    bool inner_kept;
 };
 
 /* n_rows × width floats, not cleared, until the end of the pass. */
 float *pass_take(struct pass *pass, int width);
+/* Keeps the rows as they are before the last layer, for those who asked. */
+void pass_keep_inner(struct pass *pass, const float *x, int width);
 /* Where in its text a row stands, from 0. */
 int32_t pass_position(const struct pass *pass, int row);
 /* Calls fn for runs of rows [first, end), on all threads when there is enough to do; width tells how much a row costs. */

@@ -301,10 +301,15 @@ static int need_encoder(const struct model *model, struct error *err)
 
 int model_embed(struct model *model, const struct encoder_input *inputs, size_t n_inputs, float *out, struct error *err)
 {
+    return model_embed_inner(model, inputs, n_inputs, out, NULL, err);
+}
+
+int model_embed_inner(struct model *model, const struct encoder_input *inputs, size_t n_inputs, float *out, float *inner, struct error *err)
+{
     int status = need_encoder(model, err);
     if (status < 0)
         return status;
-    status = encoder_embed(model->encoder, model_lock(model), inputs, n_inputs, out, err);
+    status = encoder_embed(model->encoder, model_lock(model), inputs, n_inputs, out, inner, err);
     model_unlock(model);
     return status;
 }

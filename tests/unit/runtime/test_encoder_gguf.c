@@ -122,7 +122,7 @@ Test(encoder_gguf, gives_the_rows_and_logits_of_the_directory_it_came_from)
     cr_assert_eq(memcmp(logits[0], logits[1], sizeof *logits), 0);
 
     /* pooling_type 2 is the first token, of length 1. */
-    cr_assert_eq(encoder_embed(encoders[0], NULL, &input, 1, embedding, &err), 0);
+    cr_assert_eq(encoder_embed(encoders[0], NULL, &input, 1, embedding, NULL, &err), 0);
     double squares = 0;
     for (int i = 0; i < WIDTH; i++)
         squares += (double)rows[0][i] * (double)rows[0][i];

@@ -81,11 +81,28 @@ Test(encoder_minilm, exact_embeddings_are_the_references)
     open_encoder(PRECISION_EXACT);
     float *reference = read_floats(FIXTURES "embeddings.f32", N_ROWS * WIDTH), *out = malloc(N_ROWS * WIDTH * sizeof *out);
     struct error err = {0};
-    cr_assert_eq(encoder_embed(encoder, NULL, inputs, N_ROWS, out, &err), 0, "%s", err.text);
+    cr_assert_eq(encoder_embed(encoder, NULL, inputs, N_ROWS, out, NULL, &err), 0, "%s", err.text);
     double d = largest_difference(out, reference, N_ROWS * WIDTH);
     cr_assert_lt(d, 2e-6, "largest difference %g", d);
     free(out);
     free(reference);
+    close_encoder();
+}
+
+Test(encoder_minilm, inner_vectors_differ_from_the_last_layers_and_leave_the_embeddings_as_they_are)
+{
+    open_encoder(PRECISION_EXACT);
+    float *out = malloc(4 * 8 * WIDTH * sizeof *out), *with = out + 8 * WIDTH, *inner = with + 8 * WIDTH, *alone = inner + 8 * WIDTH;
+    struct error err = {0};
+    cr_assert_eq(encoder_embed(encoder, NULL, inputs, 8, out, NULL, &err), 0);
+    cr_assert_eq(encoder_embed(encoder, NULL, inputs, 8, with, inner, &err), 0);
+    cr_assert_eq(memcmp(out, with, 8 * WIDTH * sizeof *out), 0);
+    for (size_t i = 0; i < 8; i++) {
+        cr_assert_eq(encoder_embed(encoder, NULL, &inputs[i], 1, out, alone + i * WIDTH, &err), 0);
+        cr_assert_lt(cosine(inner + i * WIDTH, with + i * WIDTH), 0.99);
+    }
+    cr_assert_eq(memcmp(inner, alone, 8 * WIDTH * sizeof *inner), 0);
+    free(out);
     close_encoder();
 }
 
@@ -96,8 +113,8 @@ Test(encoder_minilm, a_text_has_the_same_embedding_whatever_is_computed_beside_i
     float *alone = malloc(8 * WIDTH * sizeof *alone), *together = malloc(8 * WIDTH * sizeof *together);
     struct error err = {0};
     for (size_t i = 0; i < 8; i++)
-        cr_assert_eq(encoder_embed(encoder, NULL, &inputs[i], 1, alone + i * WIDTH, &err), 0);
-    cr_assert_eq(encoder_embed(encoder, pool, inputs, 8, together, &err), 0);
+        cr_assert_eq(encoder_embed(encoder, NULL, &inputs[i], 1, alone + i * WIDTH, NULL, &err), 0);
+    cr_assert_eq(encoder_embed(encoder, pool, inputs, 8, together, NULL, &err), 0);
     cr_assert_eq(memcmp(alone, together, 8 * WIDTH * sizeof *alone), 0);
     pool_free(pool);
     free(alone);
@@ -110,7 +127,7 @@ Test(encoder_minilm, fast_embeddings_stay_close_and_keep_the_order_of_the_questi
     open_encoder(PRECISION_FAST);
     float *reference = read_floats(FIXTURES "embeddings.f32", N_ROWS * WIDTH), *out = malloc(N_ROWS * WIDTH * sizeof *out);
     struct error err = {0};
-    cr_assert_eq(encoder_embed(encoder, NULL, inputs, N_ROWS, out, &err), 0, "%s", err.text);
+    cr_assert_eq(encoder_embed(encoder, NULL, inputs, N_ROWS, out, NULL, &err), 0, "%s", err.text);
     double least = 1;
     for (size_t i = 0; i < N_ROWS; i++)
         least = fmin(least, cosine(out + i * WIDTH, reference + i * WIDTH));

@@ -1,0 +1,169 @@
+/* Writing head files; head_file.c describes the format and reads them. */
+#include "head.h"
+#include "head_format.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+static uint64_t read_uint(const uint8_t *at, int n_bytes)
+{
+    uint64_t value = 0;
+    for (int i = n_bytes - 1; i >= 0; i--)
+        value = value << 8 | at[i];
+    return value;
+}
+
+struct writer {
+    struct buffer entries;
+    struct buffer arrays;
+    uint32_t n_arrays;
+};
+
+static void write_uint(struct buffer *out, uint64_t value, int n_bytes)
+{
+    for (int i = 0; i < n_bytes; i++)
+        buffer_append_char(out, (char)(value >> 8 * i & 0xFF));
+}
+
+/* Offsets count from the first array until the header's length is known. */
+static void write_array(struct writer *writer, const char *name, const float *values, size_t n)
+{
+    char padded[HEAD_NAME_BYTES] = {0};
+    snprintf(padded, sizeof padded, "%s", name);
+    buffer_append(&writer->entries, padded, sizeof padded);
+    write_uint(&writer->entries, writer->arrays.n, 8);
+    write_uint(&writer->entries, n, 8);
+    for (size_t i = 0; i < n; i++) {
+        uint32_t bits;
+        memcpy(&bits, &values[i], sizeof bits);
+        write_uint(&writer->arrays, bits, 4);
+    }
+    writer->n_arrays++;
+}
+
+static json_t *numbers_json(const float *values, int n)
+{
+    json_t *array = json_array();
+    for (int i = 0; i < n; i++)
+        json_array_append_new(array, json_real((double)values[i]));
+    return array;
+}
+
+static json_t *view_json_and_arrays(const struct head *head, int view, struct writer *writer)
+{
+    char name[HEAD_NAME_BYTES];
+    json_t *object = json_object();
+    for (int target = 0; target < N_HEAD_TARGETS; target++) {
+        const struct head_linear *linear = &head->linear[view][target];
+        if (!linear->present)
+            continue;
+        json_object_set_new(object, head_target_names[target], json_pack("{s:f,s:f,s:f}", "bias", (double)linear->weights.bias, "slope",
+                                                                         linear->platt.slope, "shift", linear->platt.shift));
+        if (linear->isotonic.n > 0)
+            json_object_set_new(json_object_get(object, head_target_names[target]), "isotonic",
+                                json_pack("{s:o,s:o}", "x", numbers_json(linear->isotonic.x, linear->isotonic.n), "y",
+                                          numbers_json(linear->isotonic.y, linear->isotonic.n)));
+        snprintf(name, sizeof name, "%s.%s.dense", head_view_names[view], head_target_names[target]);
+        write_array(writer, name, linear->weights.dense, (size_t)linear->weights.n_dense);
+        snprintf(name, sizeof name, "%s.%s.buckets", head_view_names[view], head_target_names[target]);
+        write_array(writer, name, linear->weights.buckets, N_BUCKETS);
+    }
+    if (head->gain[view].present)
+        json_object_set_new(object, "gain", json_pack("{s:f,s:f}", "slope", head->gain[view].slope, "shift", head->gain[view].shift));
+    const struct head_domain *domain = &head->domain[view];
+    if (domain->present) {
+        json_object_set_new(object, "domain", json_pack("{s:f,s:f,s:f}", "temperature", domain->temperature, "slope", domain->oos.slope,
+                                                        "shift", domain->oos.shift));
+        snprintf(name, sizeof name, "%s.domain", head_view_names[view]);
+        write_array(writer, name, domain->weights.weights, (size_t)domain->weights.n_classes * ((size_t)domain->weights.n_inputs + 1));
+    }
+    return object;
+}
+
+static json_t *number_or_null(float value)
+{
+    return isnan(value) ? json_null() : json_real((double)value);
+}
+
+static json_t *rules_json(const struct head *head)
+{
+    json_t *rules = json_object();
+    for (int i = 0; i < N_RULES; i++) {
+        const struct head_rule *rule = &head->rules[i];
+        if (!rule->enough)
+            continue;
+        json_object_set_new(rules, rule_names[i],
+                            json_pack("{s:o,s:o,s:f,s:i,s:f,s:f}", "p_local", number_or_null(rule->answer.p_local), "p_remote",
+                                      number_or_null(rule->answer.p_remote), "gain", (double)rule->answer.gain, "domain", rule->domain,
+                                      "domain_p", (double)rule->answer.domain_p, "oos", (double)rule->answer.oos));
+    }
+    return rules;
+}
+
+static json_t *header_json(const struct head *head, struct writer *writer)
+{
+    json_t *header = json_pack("{s:s,s:{s:i},s:{s:s,s:I},s:{s:f,s:f}}", "name", head->name, "map", "landmarks",
+                               head->map.n_landmarks, "data", "sha256", head->data_sha256, "lines", (json_int_t)head->n_lines, "settle",
+                               "low", (double)head->settle_low, "high", (double)head->settle_high);
+    json_t *heads = json_object(), *domains = json_array();
+    for (int view = 0; view < N_HEAD_VIEWS; view++)
+        if (view == VIEW_FEATURES || head->map.n_embd > 0)
+            json_object_set_new(heads, head_view_names[view], view_json_and_arrays(head, view, writer));
+    for (int i = 0; i < head->n_domains; i++)
+        json_array_append_new(domains, json_string(head->domains[i]));
+    if (head->map.n_embd > 0)
+        json_object_set_new(header, "encoder", json_pack("{s:s,s:i}", "name", head->encoder, "n_embd", head->map.n_embd));
+    json_object_set_new(header, "heads", heads);
+    json_object_set_new(header, "domains", domains);
+    json_object_set_new(header, "rules", rules_json(head));
+    json_object_set(header, "metrics", head->metrics);
+    if (head->promises.present)
+        json_object_set_new(header, "promises",
+                            json_pack("{s:f,s:I,s:o,s:o}", "confidence", head->promises.confidence, "lines", (json_int_t)head->promises.n_lines,
+                                      "thresholds", numbers_json(head->promises.thresholds, N_PROMISES), "local_shares",
+                                      numbers_json(head->promises.local_shares, N_PROMISES)));
+    return header;
+}
+
+int head_write(const struct head *head, const char *path, struct error *err)
+{
+    struct writer writer = {0};
+    struct buffer text, file;
+    buffer_init(&writer.entries, HEAD_MOST_ARRAYS * HEAD_ENTRY_BYTES);
+    buffer_init(&writer.arrays, HEAD_MOST_FILE_BYTES);
+    buffer_init(&text, HEAD_MOST_HEADER_BYTES);
+    buffer_init(&file, HEAD_MOST_FILE_BYTES);
+    write_array(&writer, "mean", head->map.mean, N_SURFACE);
+    write_array(&writer, "inverse_sd", head->map.inverse_sd, N_SURFACE);
+    write_array(&writer, "center", head->map.center, (size_t)head->map.n_embd);
+    write_array(&writer, "topics", head->map.topics, (size_t)head->map.n_landmarks * (size_t)head->map.n_embd);
+    write_array(&writer, "forms", head->map.forms, (size_t)head->map.n_landmarks * N_SURFACE);
+    write_array(&writer, "idf", head->map.idf, N_BUCKETS);
+    json_t *header = header_json(head, &writer);
+    json_write(header, &text);
+    while ((HEAD_PREFIX_BYTES + writer.entries.n + text.n) % 16 != 0)
+        buffer_append_char(&text, ' ');
+    size_t first = HEAD_PREFIX_BYTES + writer.entries.n + text.n;
+    for (uint32_t i = 0; i < writer.n_arrays; i++) {
+        uint8_t *entry = (uint8_t *)writer.entries.data + (size_t)i * HEAD_ENTRY_BYTES + HEAD_NAME_BYTES;
+        uint64_t offset = read_uint(entry, 8) + first;
+        for (int k = 0; k < 8; k++)
+            entry[k] = (uint8_t)(offset >> 8 * k);
+    }
+    buffer_append(&file, HEAD_MAGIC, HEAD_MAGIC_BYTES);
+    write_uint(&file, HEAD_VERSION, 4);
+    write_uint(&file, text.n, 4);
+    write_uint(&file, writer.n_arrays, 4);
+    write_uint(&file, 0, 4);
+    buffer_append_str(&file, buffer_str(&writer.entries));
+    buffer_append_str(&file, buffer_str(&text));
+    buffer_append_str(&file, buffer_str(&writer.arrays));
+    int status = file.failed || text.failed || writer.arrays.failed ? error_set(err, WEIR_E_MEMORY, path, "the head does not fit in memory")
+                                                                     : file_write_atomic(path, file.data, file.n, 0644, err);
+    json_decref(header);
+    buffer_release(&writer.entries);
+    buffer_release(&writer.arrays);
+    buffer_release(&text);
+    buffer_release(&file);
+    return status;
+}
