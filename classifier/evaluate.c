@@ -1,12 +1,15 @@
 /* Evaluation: a head's scores of labelled lines against what they say, as one JSON object. Each metric stands with the number of
  * lines it is of; a metric that the lines or the head do not have is absent. Tiers count as in use: rules where they apply,
  * features where the head settles them, the encoder for the rest. */
+#include "calibrate.h"
 #include "head.h"
 #include "lines.h"
 #include "metrics.h"
 
 #include <math.h>
 #include <stdlib.h>
+
+enum { CURVE_POINTS = 50 };
 
 struct evaluation {
     size_t n;
@@ -75,12 +78,25 @@ static void put_probability(json_t *out, const char *who, const float *p, const 
     put(out, name, brier_score(p, truth, n));
     snprintf(name, sizeof name, "ece_%s", who);
     put(out, name, calibration_error(p, truth, n));
+    snprintf(name, sizeof name, "reliability_%s", who);
+    json_object_set_new(out, name, reliability_json(p, truth, n));
+}
+
+/* [share of calls to the remote model, quality] at CURVE_POINTS even steps. */
+static json_t *curve_json(const struct curve *curve)
+{
+    json_t *points = json_array();
+    for (size_t i = 0; i <= CURVE_POINTS; i++) {
+        size_t at = i * curve->n / CURVE_POINTS;
+        json_array_append_new(points, json_pack("[f,f]", (double)at / (double)curve->n, curve->quality[at]));
+    }
+    return points;
 }
 
 static json_t *report(const struct evaluation *e, const struct head *head)
 {
     json_t *out = json_pack("{s:s,s:I}", "head", head->id, "n", (json_int_t)e->n);
-    struct curve curve;
+    struct curve curve = {0};
     if (e->n_scores > 0 && curve_make(&curve, e->gains, e->local, e->remote, e->n_scores) == 0) {
         json_object_set_new(out, "n_scores", json_integer((json_int_t)e->n_scores));
         put(out, "quality_local", curve.local);
@@ -89,6 +105,7 @@ static json_t *report(const struct evaluation *e, const struct head *head)
         put(out, "cpt50", curve_cpt(&curve, 0.5));
         put(out, "cpt80", curve_cpt(&curve, 0.8));
         put(out, "aiq", curve_aiq(&curve));
+        json_object_set_new(out, "curve", curve_json(&curve));
         curve_release(&curve);
     }
     put_probability(out, "local", e->p_local, e->true_local, e->n_local);

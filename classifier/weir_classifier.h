@@ -70,7 +70,11 @@ int head_calibrate(const char *head_path, const char *data_path, const char *out
  * most max_regret, with the confidence and the number of calibration lines it stands on. false: the head holds no promise. */
 bool head_promise(const struct head *head, double max_regret, double *threshold, double *confidence, int64_t *n_lines);
 
-/* Metrics of a head on such lines. New reference. */
+/* Metrics of a head on such lines, with curve, reliability and confusion. New reference. */
 int head_evaluate(const struct head *head, struct model *encoder, const char *data_path, json_t **out, struct error *err) WEIR_CHECKED;
+
+/* Draws what head_evaluate or head_calibrate found as one self-contained picture: SVG, or an HTML page where the path ends in
+ * ".html". */
+int metrics_picture(const json_t *metrics, const char *path, struct error *err) WEIR_CHECKED;
 
 #endif

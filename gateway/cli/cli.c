@@ -30,6 +30,7 @@
     X(policy) \
     X(score) \
     X(train) \
+    X(calibrate) \
     X(eval)
 
 #define DECLARE_VERB(name) extern const struct verb verb_##name;

@@ -8,7 +8,7 @@ extern const struct verb verb_eval;
 
 static int eval_run(int argc, char **argv)
 {
-    const char *head_path = NULL, *data = NULL, *encoder_path = NULL, *precision = "fast";
+    const char *head_path = NULL, *data = NULL, *encoder_path = NULL, *precision = "fast", *picture = NULL;
     int64_t threads = 0;
     bool as_json = false, no_encoder = false;
     char shipped[4096];
@@ -16,7 +16,7 @@ static int eval_run(int argc, char **argv)
     const struct cli_option options[] = {
         {"head", .text = &head_path},   {"data", .text = &data, .required = true}, {"encoder", .text = &encoder_path},
         {"precision", .text = &precision}, {"threads", .number = &threads},       {"json", .flag = &as_json},
-        {"no-encoder", .flag = &no_encoder}, {0},
+        {"no-encoder", .flag = &no_encoder}, {"picture", .text = &picture},      {0},
     };
     int status = cli_parse(&verb_eval, argc, argv, options, NULL);
     if (status != 0)
@@ -31,11 +31,12 @@ static int eval_run(int argc, char **argv)
         head_path = shipped;
     }
     if (head_open(&head, head_path, &err) < 0 || (!no_encoder && encoder_line_open(encoder_path, precision, threads, &encoder, &err) < 0) ||
-        head_evaluate(head, encoder, data, &metrics, &err) < 0) {
+        head_evaluate(head, encoder, data, &metrics, &err) < 0 || (picture != NULL && metrics_picture(metrics, picture, &err) < 0)) {
         code = cli_fail("eval", &err);
     } else {
-        if (!as_json)
-            json_object_del(metrics, "confusion");
+        static const char *const long_ones[] = {"confusion", "curve", "reliability_local", "reliability_remote"};
+        for (size_t i = 0; !as_json && i < sizeof long_ones / sizeof *long_ones; i++)
+            json_object_del(metrics, long_ones[i]);
         struct buffer out;
         buffer_init(&out, 256 << 20);
         if (as_json) {
@@ -69,8 +70,10 @@ const struct verb verb_eval = {
             "Scores each line of D (as `weir train` reads them) and prints metrics, with --json as one object. Of lines with both\n"
             "scores: apgr (mean share of the quality gap recovered over all shares of remote calls), cpt50 and cpt80 (share of\n"
             "remote calls that recovers 50 and 80 % of it), aiq. Of the probabilities: auroc, brier and ece. Of domains:\n"
-            "accuracy_in_scope, auroc_oos, recall_oos_at_5pct_in_scope_rejected, confusion. And the time of each tier.\n"
+            "accuracy_in_scope, auroc_oos, recall_oos_at_5pct_in_scope_rejected, confusion. And the time of each tier. With --json\n"
+            "also what a picture is drawn from: curve ([share of remote calls, quality]) and reliability of each probability.\n"
             "\n"
+            "  --picture FILE          draws all that: cost-quality curve, reliability, confusion, tiers; SVG, or HTML by the name\n"
             "  --head H                head file of `weir train`; default: the shipped one\n"
             "  --encoder M             Hugging Face directory or GGUF file; default: the pulled encoder\n"
             "  --no-encoder            features only\n"
