@@ -31,6 +31,11 @@ static void say(const json_t *decision)
                json_string_value(json_object_get(score, "domain")), json_string_value(json_object_get(score, "tier")));
     else
         printf("score     none: no trained head is there\n");
+    const json_t *promise = json_object_get(json_object_get(decision, "inputs"), "promise");
+    if (json_is_object(promise))
+        printf("promise   gains up to %.4f stay: that regret holds with a confidence of %g by %lld calibration lines\n",
+               json_number_value(json_object_get(promise, "threshold")), json_number_value(json_object_get(promise, "confidence")),
+               (long long)json_integer_value(json_object_get(promise, "lines")));
     const json_t *targets = json_object_get(decision, "targets");
     for (size_t i = 0; i < json_array_size(targets); i++)
         printf("%s %s\n", i == 0 ? "targets  " : "         ", json_string_value(json_array_get(targets, i)));

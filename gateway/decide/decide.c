@@ -5,6 +5,8 @@
  * Gathering the inputs is decide_inputs.c's. */
 #include "decide/decide.h"
 
+#include <math.h>
+
 static void reason(struct decision *out, const char *code)
 {
     for (int i = 0; i < out->n_reasons; i++)
@@ -153,11 +155,15 @@ static void decide_auto(const struct decide_inputs *in, struct decision *out, co
         return;
     }
     /* A conversation that has left once does so again more readily: changing models in mid-talk costs quality too. */
-    double threshold = in->session_remote ? in->max_regret / 2 : in->max_regret;
+    double threshold = in->promised ? in->threshold : in->max_regret;
+    if (in->session_remote)
+        threshold -= fabs(threshold) / 2;
     if ((double)in->gain > threshold)
         go_remote(in, out, "gain_above_max_regret");
     else
         go_local(out, "gain_within_max_regret");
+    if (in->promised)
+        reason(out, "max_regret_promised");
 }
 
 void decide(const struct decide_inputs *in, struct decision *out)

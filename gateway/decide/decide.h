@@ -8,8 +8,9 @@
  *   4. targets are struck out: not permitted by policy, no credentials, breaker open, over budget
  *   5. pinned or bare name: the targets left; none left → pinned: refuse with the reason of the first; bare: local if
  *      it can, else refuse
- *   6. auto: local cannot → remote; nothing left → local; the documents cover it → local; else remote iff gain > max_regret (half of it once the
- *      conversation has left before); no score → local (closed on failure). */
+ *   6. auto: local cannot → remote; nothing left → local; the documents cover it → local; else remote iff gain > the threshold
+ *      that the head promises for max_regret, or max_regret itself without a promise (half of it once the conversation has left
+ *      before); no score → local (closed on failure). */
 #ifndef WEIR_DECIDE_DECIDE_H
 #define WEIR_DECIDE_DECIDE_H
 
@@ -39,6 +40,10 @@ struct decide_inputs {
     enum name_kind kind;
     char model[DECIDE_NAME_BYTES]; /* As asked for. */
     double max_regret;
+    /* The head's promise for it (weir calibrate): gains up to the threshold may stay. Without one max_regret is the threshold. */
+    bool promised;
+    double threshold, confidence;
+    int64_t promise_lines;
     /* Verdict. */
     enum effect effect;
     bool local_permitted;
@@ -95,6 +100,9 @@ void decide_inputs_fill(struct decide_inputs *inputs, const struct config *confi
 /* What the documents hold about it. */
 struct knowledge_found;
 void decide_inputs_know(struct decide_inputs *inputs, const struct knowledge_found *found, const struct config *config);
+
+/* Takes the head's promise for inputs->max_regret; after decide_inputs_fill. head NULL: none. */
+void decide_inputs_promise(struct decide_inputs *inputs, const struct head *head);
 
 json_t *decide_inputs_json(const struct decide_inputs *inputs);          /* New reference. */
 int decide_inputs_parse(const json_t *json, struct decide_inputs *out, struct error *err) WEIR_CHECKED;

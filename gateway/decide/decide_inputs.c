@@ -93,6 +93,11 @@ static json_t *money(int64_t nusd)
     return nusd == MONEY_UNKNOWN ? json_null() : json_integer(nusd);
 }
 
+void decide_inputs_promise(struct decide_inputs *inputs, const struct head *head)
+{
+    inputs->promised = head != NULL && head_promise(head, inputs->max_regret, &inputs->threshold, &inputs->confidence, &inputs->promise_lines);
+}
+
 json_t *decide_inputs_json(const struct decide_inputs *in)
 {
     json_t *targets = json_array();
@@ -114,8 +119,11 @@ json_t *decide_inputs_json(const struct decide_inputs *in)
                                                  "terms", (double)in->known_terms, "least_likeness", in->least_likeness, "least_terms",
                                                  in->least_terms, "state", in->knowledge_state)
                                      : json_null();
-    return json_pack("{s:s, s:s, s:f, s:{s:s, s:b, s:s}, s:o, s:o, s:o, s:{s:s, s:s}, s:o, s:b, s:s, s:o}", "name", name_kind_name(in->kind), "model", in->model,
-                     "max_regret", in->max_regret, "verdict", "effect", effect_name(in->effect), "local_permitted", in->local_permitted,
+    json_t *promise = in->promised ? json_pack("{s:f, s:f, s:I}", "threshold", in->threshold, "confidence", in->confidence, "lines",
+                                               (json_int_t)in->promise_lines)
+                                   : json_null();
+    return json_pack("{s:s, s:s, s:f, s:o, s:{s:s, s:b, s:s}, s:o, s:o, s:o, s:{s:s, s:s}, s:o, s:b, s:s, s:o}", "name", name_kind_name(in->kind), "model", in->model,
+                     "max_regret", in->max_regret, "promise", promise, "verdict", "effect", effect_name(in->effect), "local_permitted", in->local_permitted,
                      "data_class", in->data_class, "score", score, "cache", cache, "knowledge", knowledge, "local", "state", local_state_name(in->local), "detail", in->local_detail,
                      "budget_nusd", in->budget_limited ? json_integer(in->budget_nusd) : json_null(), "session_remote", in->session_remote,
                      "prices_version", in->prices_version, "targets", targets);
@@ -237,6 +245,13 @@ int decide_inputs_parse(const json_t *json, struct decide_inputs *out, struct er
     out->kind = (enum name_kind)read_word(&r, json, "name", 4, kind_word);
     read_text(&r, json, "model", out->model, sizeof out->model);
     out->max_regret = read_real(&r, json, "max_regret");
+    const json_t *promise = json_object_get(json, "promise"); /* Rows from before there were promises have none. */
+    out->promised = json_is_object(promise);
+    if (out->promised) {
+        out->threshold = read_real(&r, promise, "threshold");
+        out->confidence = read_real(&r, promise, "confidence");
+        out->promise_lines = json_integer_value(json_object_get(promise, "lines"));
+    }
     const json_t *verdict = json_object_get(json, "verdict"), *score = json_object_get(json, "score"), *local = json_object_get(json, "local");
     out->effect = (enum effect)read_word(&r, verdict, "effect", 4, effect_word);
     read_bool(&r, verdict, "local_permitted", &out->local_permitted);

@@ -165,6 +165,7 @@ static int run_in(struct explainer *explainer, struct arena *arena, struct api_r
     decide_inputs_fill(inputs, config, request->model, &name, verdict, scored ? &score : NULL, explainer->prices, NULL, prompt_bytes,
                        (request->has_max_tokens ? request->max_tokens : 16384) * request->n);
     search(explainer, request, scored ? &score : NULL, &name, arena, inputs);
+    decide_inputs_promise(inputs, scored ? explainer->head : NULL);
     inputs->session_remote = request->in_tool_loop;
     decide(inputs, &decision);
     us[3] = clock_now_us();

@@ -52,6 +52,7 @@ static void fill_inputs(struct request *request)
     decide_inputs_fill(inputs, request->snapshot->config, request->api.model, &request->name, request->verdict,
                        request->scored ? &request->score : NULL, request->snapshot->prices, healthy, total_bytes(request) + 64,
                        worst_answer_tokens(request));
+    decide_inputs_promise(inputs, request->scored ? service->head : NULL);
     if (request->local == LOCAL_READY && api_kind_generates(request->api.kind) && request->chat != NULL) {
         struct engine_stats stats;
         engine_stats(request->chat->engine, &stats);

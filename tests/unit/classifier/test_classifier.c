@@ -7,19 +7,24 @@
 #include <unistd.h>
 
 /* Lines whose right answer can be learned from their words. */
-static void write_lines(const char *path)
+static void write_lines_from(const char *path, int first, int n)
 {
     static const char *const easy[] = {"say hello to", "greet", "wish good morning to", "thank"};
     static const char *const hard[] = {"prove the theorem about", "derive the integral of", "optimise the compiler for", "design a database for"};
     static const char *const names[] = {"anna", "trees", "numbers", "peter", "graphs", "rivers", "matrices", "friends", "clouds", "engines"};
     FILE *file = fopen(path, "w");
     cr_assert_not_null(file);
-    for (int i = 0; i < 160; i++) {
+    for (int i = first; i < first + n; i++) {
         bool is_hard = i % 2 == 1;
         fprintf(file, "{\"text\":\"%s %s number %d\",\"scores\":{\"local\":%d,\"remote\":1},\"domain\":\"%s\"}\n",
                 is_hard ? hard[i / 2 % 4] : easy[i / 2 % 4], names[i / 8 % 10], i, is_hard ? 0 : 1, is_hard ? "science" : "chat");
     }
     fclose(file);
+}
+
+static void write_lines(const char *path)
+{
+    write_lines_from(path, 0, 160);
 }
 
 static char folder[] = "/tmp/weir_classifier_XXXXXX";
@@ -124,6 +129,65 @@ Test(classifier, a_bad_line_is_named_by_its_number, .init = make_folder, .fini =
         cr_assert_lt(head_train(data, head_path, NULL, &(struct train_options){.quiet = true}, &err), 0, "%s", bad[i]);
         cr_assert(strstr(err.where, "2") != NULL, "%s: %s: %s", bad[i], err.where, err.text);
     }
+}
+
+static int calibrate(const char *lines, json_t **report, struct error *err)
+{
+    return head_calibrate(head_path, lines, again_path, NULL, &(struct calibrate_options){.quiet = true}, report, err);
+}
+
+Test(classifier, calibration_on_fresh_lines_makes_promises_that_the_file_keeps, .init = make_folder, .fini = remove_folder)
+{
+    struct error err = {0};
+    struct head *head;
+    json_t *report = NULL;
+    double strict, loose, confidence;
+    int64_t n_lines = 0;
+    train(head_path);
+    cr_assert_lt(calibrate(data, &report, &err), 0, "the head's own lines");
+    cr_assert(strstr(err.text, "trained on") != NULL, "%s", err.text);
+    write_lines_from(data, 160, 400);
+    cr_assert_eq(calibrate(data, &report, &err), 0, "%s: %s", err.where, err.text);
+    const json_t *of_local = json_object_get(json_object_get(json_object_get(report, "calibration"), "features"), "local");
+    cr_assert_eq(json_integer_value(json_object_get(of_local, "n")), 400);
+    cr_assert_lt(json_number_value(json_object_get(of_local, "ece")), 0.1);
+    json_decref(report);
+    cr_assert_eq(head_open(&head, head_path, &err), 0);
+    cr_assert_not(head_promise(head, 0.1, &strict, &confidence, &n_lines));
+    head_close(head);
+    cr_assert_eq(head_open(&head, again_path, &err), 0, "%s: %s", err.where, err.text);
+    cr_assert(head_promise(head, 0.05, &strict, &confidence, &n_lines));
+    cr_assert(head_promise(head, 0.6, &loose, &confidence, &n_lines));
+    cr_assert_eq(n_lines, 400);
+    cr_assert_float_eq(confidence, 0.9, 1e-9);
+    cr_assert(strict > -2 && strict < loose, "%g, %g", strict, loose); /* Half of the lines, the easy ones, may stay at once. */
+    cr_assert(head_promise(head, 0.004, &strict, &confidence, &n_lines));
+    cr_assert_leq(strict, -2);
+    head_close(head);
+}
+
+Test(classifier, evaluation_can_be_drawn_as_well_formed_svg, .init = make_folder, .fini = remove_folder)
+{
+    struct error err = {0};
+    struct head *head;
+    struct buffer picture;
+    json_t *metrics = NULL;
+    train(head_path);
+    cr_assert_eq(head_open(&head, head_path, &err), 0);
+    cr_assert_eq(head_evaluate(head, NULL, data, &metrics, &err), 0, "%s: %s", err.where, err.text);
+    cr_assert_eq(metrics_picture(metrics, again_path, &err), 0, "%s: %s", err.where, err.text);
+    read_all(again_path, &picture);
+    str whole = buffer_str(&picture);
+    cr_assert(str_starts(whole, STR("<svg ")) && str_ends(whole, STR("</svg>\n")));
+    static const char *const panels[] = {"share of remote calls", "Reliability of P(local", "Confusion of domains", "Time of each tier"};
+    buffer_append_char(&picture, '\0');
+    for (size_t i = 0; i < sizeof panels / sizeof *panels; i++)
+        cr_assert(strstr(picture.data, panels[i]) != NULL, "%s", panels[i]);
+    cr_assert(strstr(picture.data, "nan") == NULL && strstr(picture.data, "http://www.w3.org/2000/svg") != NULL);
+    cr_assert(strstr(picture.data, "<script") == NULL && strstr(picture.data, "href") == NULL);
+    buffer_release(&picture);
+    json_decref(metrics);
+    head_close(head);
 }
 
 Test(classifier, the_shipped_head_keeps_greetings_and_lets_proofs_go)

@@ -175,6 +175,23 @@ Test(decide, a_local_name_that_cannot_is_refused_by_its_reason)
     }
 }
 
+Test(decide, a_promised_threshold_takes_the_place_of_max_regret)
+{
+    struct decide_inputs in = base(NAME_AUTO);
+    in.gain = 0.2F;
+    cr_assert_eq(run(&in).kind, ROUTE_REMOTE);
+    in.promised = true;
+    in.threshold = 0.25;
+    cr_assert_eq(run(&in).kind, ROUTE_LOCAL);
+    cr_assert_str_eq(run(&in).reasons[1], "max_regret_promised");
+    in.session_remote = true;
+    cr_assert_eq(run(&in).kind, ROUTE_REMOTE, "half the threshold once the conversation has left");
+    in.session_remote = false;
+    in.gain = -1;
+    in.threshold = -2; /* Nothing can be promised. */
+    cr_assert_eq(run(&in).kind, ROUTE_REMOTE);
+}
+
 static uint64_t state = 88172645463325252u;
 static uint64_t rnd(void)
 {
@@ -193,6 +210,10 @@ Test(decide, recorded_inputs_replay_to_the_recorded_route_bit_for_bit)
     for (int i = 0; i < 3000; i++) {
         struct decide_inputs in = base((enum name_kind)(rnd() % 4)), back;
         in.max_regret = rnd_float();
+        in.promised = rnd() % 3 == 0;
+        in.threshold = in.promised ? rnd_float() : 0;
+        in.confidence = in.promised ? 0.9 : 0;
+        in.promise_lines = in.promised ? (int64_t)(rnd() % 5000) : 0;
         in.effect = (enum effect)(rnd() % 4);
         in.local_permitted = rnd() % 8 != 0;
         in.scored = rnd() % 8 != 0;
