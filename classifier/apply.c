@@ -2,6 +2,7 @@
  *
  * What a head was not trained for stays neutral: a probability is NAN (null in JSON), the domain NULL. Without scores of both
  * models the gain is what is known of it: 1 - P(local), as if the remote model were always right; P(remote) - 1/2; or 0. */
+#include "answer.h"
 #include "apply.h"
 
 #include <math.h>
@@ -85,4 +86,22 @@ int head_value(const struct head *head, const float surface[N_SURFACE], const st
     }
     free(scratch);
     return 0;
+}
+
+int head_answer_value(const struct head *head, str question, const struct answer *answer, struct score *score)
+{
+    const struct map *map = &head->answer.map;
+    float form[N_SURFACE], dense[MOST_LANDMARKS];
+    struct grams grams;
+    int status = grams_read(&grams, answer->text);
+    if (status == 0) {
+        answer_form(question, answer, form);
+        map_weigh(map, &grams);
+        map_dense(map, form, NULL, dense);
+        score->p_local = probability(&head->answer.local, linear_value(&head->answer.local.weights, dense, &grams));
+        score->gain = (isnan(score->p_remote) ? 1 : score->p_remote) - score->p_local;
+        score->tier = TIER_ANSWER;
+    }
+    grams_release(&grams);
+    return status;
 }

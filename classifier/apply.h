@@ -12,6 +12,8 @@ int head_value(const struct head *head, const float surface[N_SURFACE], const st
 bool head_rule_value(const struct head *head, str text, struct score *out);
 /* Whether features alone are sure enough of a text. */
 bool head_settles(const struct head *head, const struct score *score);
+/* p_local and gain of a score, by the answer; head->answer must be present. */
+int head_answer_value(const struct head *head, str question, const struct answer *answer, struct score *score) WEIR_CHECKED;
 /* Reads the features of a text and weighs them. Release the grams also after an error. */
 int head_read(const struct head *head, str text, float surface[N_SURFACE], struct grams *grams) WEIR_CHECKED;
 

@@ -16,8 +16,12 @@ struct evaluation {
     float *gains, *local, *remote, *p_local, *p_remote, *oos, *is_oos; /* Each of n, filled up to its own count. */
     size_t n_scores, n_local, n_remote, n_domain, n_right, n_scope;
     float *true_local, *true_remote;
-    int64_t tier_us[TIER_ENCODER + 1];
-    size_t tier_n[TIER_ENCODER + 1];
+    struct answered {
+        size_t n;
+        float *gains, *local, *remote, *p_local;
+    } answered; /* Lines with both scores and an answer. */
+    int64_t tier_us[N_TIERS];
+    size_t tier_n[N_TIERS];
     json_t *confusion;
 };
 
@@ -65,6 +69,24 @@ static void take(struct evaluation *e, const struct lines *lines, const struct l
     }
 }
 
+static int take_answer(struct evaluation *e, struct scorer *scorer, const struct line *line, struct score *score, struct error *err)
+{
+    struct answered *answered = &e->answered;
+    int64_t before = score->us;
+    if (line->answer.text.data == NULL || isnan(line->local) || isnan(line->remote))
+        return 0;
+    int status = scorer_score_answer(scorer, line->text, &line->answer, score, err);
+    if (status < 0 || score->tier != TIER_ANSWER)
+        return status;
+    e->tier_n[TIER_ANSWER]++;
+    e->tier_us[TIER_ANSWER] += score->us - before;
+    answered->gains[answered->n] = score->gain;
+    answered->local[answered->n] = line->local;
+    answered->remote[answered->n] = line->remote;
+    answered->p_local[answered->n++] = score->p_local;
+    return 0;
+}
+
 static void put_probability(json_t *out, const char *who, const float *p, const float *truth, size_t n)
 {
     char name[48];
@@ -93,6 +115,26 @@ static json_t *curve_json(const struct curve *curve)
     return points;
 }
 
+/* The same lines by the question alone and with the answer read. */
+static void put_answered(json_t *out, const struct answered *answered)
+{
+    struct curve curve = {0};
+    if (answered->n == 0)
+        return;
+    json_t *object = json_pack("{s:I}", "n", (json_int_t)answered->n);
+    if (curve_make(&curve, answered->gains, answered->local, answered->remote, answered->n) == 0) {
+        put(object, "apgr", curve_apgr(&curve));
+        put(object, "cpt50", curve_cpt(&curve, 0.5));
+        put(object, "cpt80", curve_cpt(&curve, 0.8));
+        put(object, "aiq", curve_aiq(&curve));
+        json_object_set_new(object, "curve", curve_json(&curve));
+    }
+    curve_release(&curve);
+    put(object, "auroc_local", auroc(answered->p_local, answered->local, answered->n));
+    put(object, "ece_local", calibration_error(answered->p_local, answered->local, answered->n));
+    json_object_set_new(out, "with_answer", object);
+}
+
 static json_t *report(const struct evaluation *e, const struct head *head)
 {
     json_t *out = json_pack("{s:s,s:I}", "head", head->id, "n", (json_int_t)e->n);
@@ -110,6 +152,7 @@ static json_t *report(const struct evaluation *e, const struct head *head)
     }
     put_probability(out, "local", e->p_local, e->true_local, e->n_local);
     put_probability(out, "remote", e->p_remote, e->true_remote, e->n_remote);
+    put_answered(out, &e->answered);
     if (e->n_scope > 0) {
         json_object_set_new(out, "n_in_scope", json_integer((json_int_t)e->n_domain));
         json_object_set_new(out, "n_oos", json_integer((json_int_t)(e->n_scope - e->n_domain)));
@@ -119,7 +162,7 @@ static json_t *report(const struct evaluation *e, const struct head *head)
         json_object_set(out, "confusion", e->confusion);
     }
     json_t *tiers = json_object();
-    for (int tier = 0; tier <= TIER_ENCODER; tier++)
+    for (int tier = 0; tier < N_TIERS; tier++)
         if (e->tier_n[tier] > 0)
             json_object_set_new(tiers, score_tier_name((enum score_tier)tier),
                                 json_pack("{s:I,s:f}", "n", (json_int_t)e->tier_n[tier], "mean_us",
@@ -141,21 +184,24 @@ int head_evaluate(const struct head *head, struct model *encoder, const char *da
         goto done;
     e.n = lines.n;
     e.confusion = json_object();
-    block = malloc(9 * e.n * sizeof *block);
+    block = malloc(13 * e.n * sizeof *block);
     if (block == NULL || e.confusion == NULL) {
         status = error_set(err, WEIR_E_MEMORY, "", "out of memory");
         goto done;
     }
-    float **const columns[9] = {&e.gains, &e.local, &e.remote, &e.p_local, &e.p_remote, &e.oos, &e.is_oos, &e.true_local, &e.true_remote};
-    for (size_t i = 0; i < 9; i++)
+    float **const columns[13] = {&e.gains, &e.local, &e.remote, &e.p_local, &e.p_remote, &e.oos, &e.is_oos, &e.true_local, &e.true_remote,
+                                 &e.answered.gains, &e.answered.local, &e.answered.remote, &e.answered.p_local};
+    for (size_t i = 0; i < 13; i++)
         *columns[i] = block + i * e.n;
     for (size_t i = 0; i < e.n && status == 0; i++) {
         struct arena arena;
         struct score score;
         arena_init(&arena, 0);
         status = scorer_score_text(scorer, lines.items[i].text, &arena, &score, err);
-        if (status == 0)
+        if (status == 0) {
             take(&e, &lines, &lines.items[i], &score);
+            status = take_answer(&e, scorer, &lines.items[i], &score, err);
+        }
         arena_release(&arena);
     }
     if (status == 0)

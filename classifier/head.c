@@ -24,6 +24,8 @@ void head_close(struct head *head)
         return;
     json_decref(head->metrics);
     map_release(&head->map);
+    map_release(&head->answer.map);
+    linear_release(&head->answer.local.weights);
     for (int view = 0; view < N_HEAD_VIEWS; view++) {
         for (int target = 0; target < N_HEAD_TARGETS; target++)
             linear_release(&head->linear[view][target].weights);

@@ -54,6 +54,13 @@ struct head_promises {
     float local_shares[N_PROMISES]; /* Of the calibration lines that stay. */
 };
 
+/* P(the local model answers well) once its answer is there; its map is of answers: forms of answer_form, n-grams. */
+struct head_answer {
+    bool present;
+    struct map map;
+    struct head_linear local;
+};
+
 struct head {
     char name[64];
     char id[96];
@@ -72,6 +79,7 @@ struct head {
     float settle_low;
     float settle_high;
     struct head_promises promises;
+    struct head_answer answer;
 };
 
 extern const char *const head_target_names[N_HEAD_TARGETS];

@@ -8,11 +8,13 @@
  *   24  S × 48    array: name, 32 bytes padded with zeros; uint64 offset in the file, a multiple of 4; uint64 floats
  *   …   H bytes   JSON: name, encoder {name, n_embd}, data {sha256, lines}, metrics, map {landmarks}, domains,
  *                 heads {view: {target: {bias, slope, shift, isotonic {x, y}}, gain: {slope, shift}, domain: {temperature, slope,
- *                 shift}}}, rules, settle, promises {confidence, lines, thresholds, local_shares}
+ *                 shift}}}, rules, settle, promises {confidence, lines, thresholds, local_shares}, answer {landmarks, bias, slope,
+ *                 shift}
  *   …   arrays
  *
  * Which arrays there must be follows from the header: "mean", "inverse_sd", "center", "topics", "forms", "idf", and for each head "view.target.dense",
- * "view.target.buckets" or "view.domain". A file is taken whole or refused with a reason: sizes, offsets and every number are
+ * "view.target.buckets" or "view.domain"; for "answer" its
+ * own of a map ("answer.mean", …) and of a head ("answer.local.dense", "answer.local.buckets"). A file is taken whole or refused with a reason: sizes, offsets and every number are
  * checked first. */
 #include "head.h"
 #include "head_format.h"
@@ -56,6 +58,25 @@ static int read_array(const struct reader *reader, const char *name, float *out,
         return 0;
     }
     return error_set(reader->err, WEIR_E_INVALID, name, "the array is missing");
+}
+
+/* The arrays of a map of known size; their names begin with prefix. */
+static int read_map(const struct reader *reader, const char *prefix, struct map *map)
+{
+    const struct {
+        const char *name;
+        float *out;
+        size_t n;
+    } arrays[] = {{"mean", map->mean, N_SURFACE}, {"inverse_sd", map->inverse_sd, N_SURFACE}, {"center", map->center, (size_t)map->n_embd},
+                  {"topics", map->topics, (size_t)map->n_landmarks * (size_t)map->n_embd}, {"forms", map->forms, (size_t)map->n_landmarks * N_SURFACE},
+                  {"idf", map->idf, N_BUCKETS}};
+    int status = 0;
+    for (size_t i = 0; i < sizeof arrays / sizeof *arrays && status == 0; i++) {
+        char name[HEAD_NAME_BYTES];
+        snprintf(name, sizeof name, "%s%s", prefix, arrays[i].name);
+        status = read_array(reader, name, arrays[i].out, arrays[i].n);
+    }
+    return status;
 }
 
 /* A required finite number. */
@@ -166,29 +187,55 @@ static int parse_promises(struct head *head, const json_t *header, struct error 
     return 0;
 }
 
-static int parse_linear(struct head *head, const struct reader *reader, const json_t *view_json, int view, int target)
+/* A linear head on a map with n_dense likenesses; its arrays are called prefix.dense and prefix.buckets. */
+static int parse_linear(const struct reader *reader, const json_t *object, const char *prefix, int n_dense, struct head_linear *linear)
 {
-    json_t *object;
     char name[HEAD_NAME_BYTES];
     double bias;
-    struct head_linear *linear = &head->linear[view][target];
-    int status = json_member_object(view_json, head_target_names[target], &object, reader->err);
-    if (status <= 0)
+    int status;
+    if ((status = need_number(object, "bias", &bias, reader->err)) < 0 || (status = need_platt(object, &linear->platt, reader->err)) < 0 ||
+        (status = parse_isotonic(object, &linear->isotonic, reader->err)) < 0)
         return status;
-    if ((status = need_number(object, "bias", &bias, reader->err)) < 0 || (status = need_platt(object, &linear->platt, reader->err)) < 0)
-        return status;
-    if (linear_init(&linear->weights, head->map.n_landmarks) < 0)
+    if (linear_init(&linear->weights, n_dense) < 0)
         return error_set(reader->err, WEIR_E_MEMORY, "", "out of memory");
     linear->weights.bias = (float)bias;
     linear->present = true;
-    if ((status = parse_isotonic(object, &linear->isotonic, reader->err)) < 0)
-        return status;
-    snprintf(name, sizeof name, "%s.%s.dense", head_view_names[view], head_target_names[target]);
+    snprintf(name, sizeof name, "%s.dense", prefix);
     status = read_array(reader, name, linear->weights.dense, (size_t)linear->weights.n_dense);
     if (status < 0)
         return status;
-    snprintf(name, sizeof name, "%s.%s.buckets", head_view_names[view], head_target_names[target]);
+    snprintf(name, sizeof name, "%s.buckets", prefix);
     return read_array(reader, name, linear->weights.buckets, N_BUCKETS);
+}
+
+static int parse_target(struct head *head, const struct reader *reader, const json_t *view_json, int view, int target)
+{
+    json_t *object;
+    char prefix[HEAD_NAME_BYTES];
+    int status = json_member_object(view_json, head_target_names[target], &object, reader->err);
+    if (status <= 0)
+        return status;
+    snprintf(prefix, sizeof prefix, "%s.%s", head_view_names[view], head_target_names[target]);
+    return parse_linear(reader, object, prefix, head->map.n_landmarks, &head->linear[view][target]);
+}
+
+static int parse_answer(struct head *head, const struct reader *reader, const json_t *header)
+{
+    json_t *object;
+    int64_t n_landmarks;
+    struct error *err = reader->err;
+    int status = json_member_object(header, "answer", &object, err);
+    if (status <= 0)
+        return status;
+    if ((status = need_integer(object, "landmarks", 0, MOST_LANDMARKS, &n_landmarks, err)) < 0)
+        return error_prefix(err, "answer.");
+    if (map_init(&head->answer.map, 0, (int)n_landmarks) < 0)
+        return error_set(err, WEIR_E_MEMORY, "answer", "out of memory");
+    if ((status = read_map(reader, "answer.", &head->answer.map)) < 0 ||
+        (status = parse_linear(reader, object, "answer.local", (int)n_landmarks, &head->answer.local)) < 0)
+        return status;
+    head->answer.present = true;
+    return 0;
 }
 
 static int parse_gain(struct head *head, const json_t *view_json, int view, struct error *err)
@@ -281,14 +328,7 @@ static int parse_map(struct head *head, const struct reader *reader, const json_
         return error_prefix(err, "map.");
     if (map_init(&head->map, (int)n_embd, (int)n_landmarks) < 0)
         return error_set(err, WEIR_E_MEMORY, "map", "out of memory");
-    if ((status = read_array(reader, "mean", head->map.mean, N_SURFACE)) < 0 ||
-        (status = read_array(reader, "inverse_sd", head->map.inverse_sd, N_SURFACE)) < 0)
-        return status;
-    if ((status = read_array(reader, "center", head->map.center, (size_t)n_embd)) < 0 ||
-        (status = read_array(reader, "topics", head->map.topics, (size_t)n_landmarks * (size_t)n_embd)) < 0 ||
-        (status = read_array(reader, "forms", head->map.forms, (size_t)n_landmarks * N_SURFACE)) < 0)
-        return status;
-    return read_array(reader, "idf", head->map.idf, N_BUCKETS);
+    return read_map(reader, "", &head->map);
 }
 
 static int parse_header(struct head *head, const struct reader *reader, const json_t *header)
@@ -298,6 +338,7 @@ static int parse_header(struct head *head, const struct reader *reader, const js
     int status;
     if ((status = copy_word(header, "name", head->name, sizeof head->name, err)) < 0 || (status = parse_map(head, reader, header)) < 0 ||
         (status = parse_domains(head, header, err)) < 0 || (status = parse_rules(head, header, err)) < 0 || (status = parse_promises(head, header, err)) < 0 ||
+        (status = parse_answer(head, reader, header)) < 0 ||
         (status = json_member_object(header, "data", &data, err)) < 0)
         return status;
     if (status == 1 && ((status = copy_word(data, "sha256", head->data_sha256, sizeof head->data_sha256, err)) < 0 ||
@@ -323,7 +364,7 @@ static int parse_header(struct head *head, const struct reader *reader, const js
         if (view == VIEW_ENCODER && head->map.n_embd == 0)
             return error_set(err, WEIR_E_INVALID, "heads.encoder", "needs an encoder");
         for (int target = 0; target < N_HEAD_TARGETS; target++)
-            if ((status = parse_linear(head, reader, view_json, view, target)) < 0)
+            if ((status = parse_target(head, reader, view_json, view, target)) < 0)
                 return status;
         if ((status = parse_gain(head, view_json, view, err)) < 0 || (status = parse_domain(head, reader, view_json, view)) < 0)
             return status;

@@ -49,24 +49,44 @@ static json_t *numbers_json(const float *values, int n)
     return array;
 }
 
+static json_t *linear_json_and_arrays(const struct head_linear *linear, const char *prefix, struct writer *writer)
+{
+    char name[HEAD_NAME_BYTES];
+    json_t *object = json_pack("{s:f,s:f,s:f}", "bias", (double)linear->weights.bias, "slope", linear->platt.slope, "shift", linear->platt.shift);
+    if (linear->isotonic.n > 0)
+        json_object_set_new(object, "isotonic", json_pack("{s:o,s:o}", "x", numbers_json(linear->isotonic.x, linear->isotonic.n), "y",
+                                                          numbers_json(linear->isotonic.y, linear->isotonic.n)));
+    snprintf(name, sizeof name, "%s.dense", prefix);
+    write_array(writer, name, linear->weights.dense, (size_t)linear->weights.n_dense);
+    snprintf(name, sizeof name, "%s.buckets", prefix);
+    write_array(writer, name, linear->weights.buckets, N_BUCKETS);
+    return object;
+}
+
+static void write_map(struct writer *writer, const char *prefix, const struct map *map)
+{
+    const struct {
+        const char *name;
+        const float *values;
+        size_t n;
+    } arrays[] = {{"mean", map->mean, N_SURFACE}, {"inverse_sd", map->inverse_sd, N_SURFACE}, {"center", map->center, (size_t)map->n_embd},
+                  {"topics", map->topics, (size_t)map->n_landmarks * (size_t)map->n_embd}, {"forms", map->forms, (size_t)map->n_landmarks * N_SURFACE},
+                  {"idf", map->idf, N_BUCKETS}};
+    for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) {
+        char name[HEAD_NAME_BYTES];
+        snprintf(name, sizeof name, "%s%s", prefix, arrays[i].name);
+        write_array(writer, name, arrays[i].values, arrays[i].n);
+    }
+}
+
 static json_t *view_json_and_arrays(const struct head *head, int view, struct writer *writer)
 {
     char name[HEAD_NAME_BYTES];
     json_t *object = json_object();
     for (int target = 0; target < N_HEAD_TARGETS; target++) {
-        const struct head_linear *linear = &head->linear[view][target];
-        if (!linear->present)
-            continue;
-        json_object_set_new(object, head_target_names[target], json_pack("{s:f,s:f,s:f}", "bias", (double)linear->weights.bias, "slope",
-                                                                         linear->platt.slope, "shift", linear->platt.shift));
-        if (linear->isotonic.n > 0)
-            json_object_set_new(json_object_get(object, head_target_names[target]), "isotonic",
-                                json_pack("{s:o,s:o}", "x", numbers_json(linear->isotonic.x, linear->isotonic.n), "y",
-                                          numbers_json(linear->isotonic.y, linear->isotonic.n)));
-        snprintf(name, sizeof name, "%s.%s.dense", head_view_names[view], head_target_names[target]);
-        write_array(writer, name, linear->weights.dense, (size_t)linear->weights.n_dense);
-        snprintf(name, sizeof name, "%s.%s.buckets", head_view_names[view], head_target_names[target]);
-        write_array(writer, name, linear->weights.buckets, N_BUCKETS);
+        snprintf(name, sizeof name, "%s.%s", head_view_names[view], head_target_names[target]);
+        if (head->linear[view][target].present)
+            json_object_set_new(object, head_target_names[target], linear_json_and_arrays(&head->linear[view][target], name, writer));
     }
     if (head->gain[view].present)
         json_object_set_new(object, "gain", json_pack("{s:f,s:f}", "slope", head->gain[view].slope, "shift", head->gain[view].shift));
@@ -117,6 +137,12 @@ static json_t *header_json(const struct head *head, struct writer *writer)
     json_object_set_new(header, "domains", domains);
     json_object_set_new(header, "rules", rules_json(head));
     json_object_set(header, "metrics", head->metrics);
+    if (head->answer.present) {
+        write_map(writer, "answer.", &head->answer.map);
+        json_t *answer = linear_json_and_arrays(&head->answer.local, "answer.local", writer);
+        json_object_set_new(answer, "landmarks", json_integer(head->answer.map.n_landmarks));
+        json_object_set_new(header, "answer", answer);
+    }
     if (head->promises.present)
         json_object_set_new(header, "promises",
                             json_pack("{s:f,s:I,s:o,s:o}", "confidence", head->promises.confidence, "lines", (json_int_t)head->promises.n_lines,
@@ -133,12 +159,7 @@ int head_write(const struct head *head, const char *path, struct error *err)
     buffer_init(&writer.arrays, HEAD_MOST_FILE_BYTES);
     buffer_init(&text, HEAD_MOST_HEADER_BYTES);
     buffer_init(&file, HEAD_MOST_FILE_BYTES);
-    write_array(&writer, "mean", head->map.mean, N_SURFACE);
-    write_array(&writer, "inverse_sd", head->map.inverse_sd, N_SURFACE);
-    write_array(&writer, "center", head->map.center, (size_t)head->map.n_embd);
-    write_array(&writer, "topics", head->map.topics, (size_t)head->map.n_landmarks * (size_t)head->map.n_embd);
-    write_array(&writer, "forms", head->map.forms, (size_t)head->map.n_landmarks * N_SURFACE);
-    write_array(&writer, "idf", head->map.idf, N_BUCKETS);
+    write_map(&writer, "", &head->map);
     json_t *header = header_json(head, &writer);
     json_write(header, &text);
     while ((HEAD_PREFIX_BYTES + writer.entries.n + text.n) % 16 != 0)

@@ -1,4 +1,4 @@
-/* Lines: JSON Lines of {"text", "label": 0|1, "scores": {"local", "remote"}, "domain"} into memory.
+/* Lines: JSON Lines of {"text", "label": 0|1, "scores": {"local", "remote"}, "domain", "answer": {"text", …}} into memory.
  *
  * Domain names are sorted, so that the order of the lines does not change a class's index. The name "oos" is no domain: it
  * marks a line as outside all of them. */
@@ -24,6 +24,28 @@ static int read_score(const json_t *scores, const char *name, float *out, struct
         return error_set(err, WEIR_E_INVALID, name, "a score is in 0 … 1");
     *out = (float)value;
     return 0;
+}
+
+int answer_read(const json_t *line, struct answer *out, struct error *err)
+{
+    static const char *const names[4] = {"logprob_mean", "logprob_min", "entropy_mean", "margin_mean"};
+    float *const places[4] = {&out->logprob_mean, &out->logprob_min, &out->entropy_mean, &out->margin_mean};
+    json_t *object;
+    *out = (struct answer){.logprob_mean = NAN, .logprob_min = NAN, .entropy_mean = NAN, .margin_mean = NAN};
+    int status = json_member_object(line, "answer", &object, err);
+    if (status <= 0)
+        return status;
+    status = json_member_str(object, "text", &out->text, err);
+    if (status == 0)
+        status = error_set(err, WEIR_E_INVALID, "text", "is required");
+    for (int i = 0; i < 4 && status >= 0; i++) {
+        double value = NAN;
+        status = json_member_f64(object, names[i], &value, err);
+        if (status == 1 && !isfinite(value))
+            status = error_set(err, WEIR_E_INVALID, names[i], "must be finite");
+        *places[i] = (float)value;
+    }
+    return status < 0 ? error_prefix(err, "answer.") : 1;
 }
 
 static int read_label(const json_t *object, float *out, struct error *err)
@@ -93,6 +115,12 @@ static int read_line(struct lines *lines, json_t *seen, str text, struct line *o
         status = read_label(object, &out->label, err);
     if (status == 0)
         status = read_domain(lines, seen, object, &out->domain, err);
+    if (status == 0 && (status = answer_read(object, &out->answer, err)) == 1) {
+        str answer = out->answer.text;
+        const char *copy = arena_strdup(&lines->arena, answer);
+        out->answer.text = (str){copy, answer.n};
+        status = copy == NULL ? error_set(err, WEIR_E_MEMORY, "answer", "out of memory") : 0;
+    }
     if (status == 0) {
         const char *copy = arena_strdup(&lines->arena, body);
         if (copy == NULL)

@@ -2,7 +2,7 @@
 #ifndef WEIR_CLASSIFIER_LINES_H
 #define WEIR_CLASSIFIER_LINES_H
 
-#include "weir_base.h"
+#include "weir_classifier.h"
 
 enum { DOMAIN_ABSENT = -1, DOMAIN_OOS = -2 };
 
@@ -11,6 +11,7 @@ struct line {
     float label;  /* 1: the local model was right; NAN: not given. From "label", else from the local score. */
     float local;  /* Scores in 0…1, NAN: not given. A label stands for the local score where there is none. */
     float remote;
+    struct answer answer; /* The local model's; text.data NULL: not given. */
     int domain;   /* Index into names, DOMAIN_OOS or DOMAIN_ABSENT. */
 };
 
@@ -23,7 +24,7 @@ struct lines {
     struct arena arena;                /* Owns texts and names. */
 };
 
-/* Reads a file of lines {"text", "label"?, "scores"?, "domain"?, …}; what else a line has is passed over. Errors name the
+/* Reads a file of lines {"text", "label"?, "scores"?, "domain"?, "answer"?, …}; what else a line has is passed over. Errors name the
  * line: WEIR_E_INVALID for what is malformed, WEIR_E_LIMIT past the caps. Release also after an error. */
 int lines_read(struct lines *lines, const char *path, struct error *err) WEIR_CHECKED;
 void lines_release(struct lines *lines);

@@ -85,6 +85,14 @@ static void draw_curve(struct picture *p, const json_t *metrics)
     json_array_foreach((json_t *)points, i, point)
         buffer_printf(&p->out, "%.1f,%.1f ", p->x + PLOT * json_number_value(json_array_get(point, 0)), Y_OF(json_number_value(json_array_get(point, 1))));
     buffer_append_str(&p->out, STR("\"/>\n"));
+    points = json_object_get(json_object_get(metrics, "with_answer"), "curve");
+    if (json_is_array(points)) {
+        buffer_printf(&p->out, "<polyline fill=\"none\" stroke=\"%s\" stroke-width=\"2\" points=\"", ORANGE);
+        json_array_foreach((json_t *)points, i, point)
+            buffer_printf(&p->out, "%.1f,%.1f ", p->x + PLOT * json_number_value(json_array_get(point, 0)), Y_OF(json_number_value(json_array_get(point, 1))));
+        buffer_append_str(&p->out, STR("\"/>\n"));
+        text(p, p->x + PLOT, p->y - 6, "end", 12, "orange: with the local answer read");
+    }
     for (int k = 0; k < 2; k++) {
         double share = number(metrics, k == 0 ? "cpt50" : "cpt80"), quality = local + (k == 0 ? 0.5 : 0.8) * (remote - local);
         if (!isfinite(share))

@@ -10,6 +10,10 @@ const char *score_tier_name(enum score_tier tier)
         return "features";
     case TIER_ENCODER:
         return "encoder";
+    case TIER_ANSWER:
+        return "answer";
+    case N_TIERS:
+        break;
     }
     return "rules";
 }

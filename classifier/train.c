@@ -156,6 +156,8 @@ int head_train(const char *data_path, const char *out_path, struct model *encode
     if (status == 0)
         status = train_linear(&training, err);
     if (status == 0)
+        status = train_answer(&training, err);
+    if (status == 0)
         status = train_domains(&training, err);
     if (status == 0) {
         const struct head *head = training.head;

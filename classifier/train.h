@@ -20,6 +20,8 @@ struct training {
 
 /* Gain, local and remote heads of both views with their calibration and metrics. */
 int train_linear(struct training *training, struct error *err) WEIR_CHECKED;
+/* P(local) after the answer, where enough lines have one. */
+int train_answer(struct training *training, struct error *err) WEIR_CHECKED;
 /* Domain heads of both views. */
 int train_domains(struct training *training, struct error *err) WEIR_CHECKED;
 /* What each rule's texts were like. */

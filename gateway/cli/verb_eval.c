@@ -35,6 +35,8 @@ static int eval_run(int argc, char **argv)
         code = cli_fail("eval", &err);
     } else {
         static const char *const long_ones[] = {"confusion", "curve", "reliability_local", "reliability_remote"};
+        if (!as_json)
+            json_object_del(json_object_get(metrics, "with_answer"), "curve");
         for (size_t i = 0; !as_json && i < sizeof long_ones / sizeof *long_ones; i++)
             json_object_del(metrics, long_ones[i]);
         struct buffer out;

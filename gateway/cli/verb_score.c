@@ -13,6 +13,7 @@ static int score_line(void *user, const json_t *line, struct buffer *out, struct
 {
     struct scoring *scoring = user;
     struct score score;
+    struct answer local_answer;
     json_t *messages;
     str text = {NULL, 0};
     int has_messages = json_member_array(line, "messages", &messages, err);
@@ -23,6 +24,8 @@ static int score_line(void *user, const json_t *line, struct buffer *out, struct
     arena_init(&scoring->arena, 0);
     int status = has_messages == 1 ? scorer_score_messages(scoring->scorer, messages, &scoring->arena, &score, err)
                                    : scorer_score_text(scoring->scorer, text, &scoring->arena, &score, err);
+    if (status == 0 && text.data != NULL && (status = answer_read(line, &local_answer, err)) == 1)
+        status = scorer_score_answer(scoring->scorer, text, &local_answer, &score, err);
     if (status == 0) {
         json_t *answer = score_json(&score);
         const char *name;
@@ -87,7 +90,8 @@ const struct verb verb_score = {
             "local and the remote model answer well, what escalating is expected to add (the number routed on), the likeliest\n"
             "domain and its probability, the probability of being out of scope, the tier that decided (rules, features or\n"
             "encoder) and the microseconds it took. What the head was not trained for is null. Of messages the last human turn is\n"
-            "scored, with what it leans on.\n"
+            "scored, with what it leans on. A line with a text may have the local answer too, as `weir train` takes it; p_local and\n"
+            "gain are then what they are once it is read, and the tier is \"answer\".\n"
             "\n"
             "  --head H                head file of `weir train`; default: the shipped one\n"
             "  --encoder M             Hugging Face directory or GGUF file; default: the pulled encoder\n"

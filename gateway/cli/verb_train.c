@@ -43,6 +43,8 @@ const struct verb verb_train = {
             "Each line of D is {\"text\", and any of \"label\": 0|1 (the local model was right), \"scores\": {\"local\": 0..1,\n"
             "\"remote\": 0..1}, \"domain\": \"name\" | \"oos\"}. Any subset trains: what no line has stays null in the scores. Lines\n"
             "whose domain is \"oos\" calibrate the out-of-scope probability and train nothing else of the domain.\n"
+            "\"answer\": {\"text\", and any of \"logprob_mean\", \"logprob_min\", \"entropy_mean\", \"margin_mean\"} is what the local model\n"
+            "answered; with it the head also learns to tell a good answer from a bad one by reading it.\n"
             "The head file H holds the weights, the data's SHA-256 and cross-validated metrics. The same lines, encoder and seed\n"
             "give the same file.\n"
             "\n"

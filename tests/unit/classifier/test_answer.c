@@ -1,0 +1,103 @@
+/* Answers: what reading one changes, and that any bytes may be one. */
+#include "answer.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdio.h>
+#include <unistd.h>
+
+static struct answer answer_of(const char *text)
+{
+    return (struct answer){.text = str_of(text), .logprob_mean = NAN, .logprob_min = NAN, .entropy_mean = NAN, .margin_mean = NAN};
+}
+
+enum { WRONG = 8, NOT_WHOLE = 3, NEGATIVE = 4, ENDS = 7, UNUSED = 12 }; /* Places in the form. */
+
+Test(answer, an_equation_that_does_not_hold_is_seen)
+{
+    float form[N_SURFACE];
+    struct answer right = answer_of("She has 3 + 4 = 7 apples, and 7 * 2 = $14 in all."), wrong = answer_of("She has 3 + 4 = 8 apples, and 8 × 2 = 16 in all.");
+    answer_form(STR("3 apples and 4 apples"), &right, form);
+    cr_assert_eq(form[WRONG], 0);
+    answer_form(STR("3 apples and 4 apples"), &wrong, form);
+    cr_assert_eq(form[WRONG], 1);
+}
+
+Test(answer, the_result_is_the_marked_number_else_the_last)
+{
+    float form[N_SURFACE];
+    struct answer marked = answer_of("2.5 bolts make 3\n#### -4\n1.5 more"), last = answer_of("1,200 / 7 is about 171.43");
+    answer_form(STR("q"), &marked, form);
+    cr_assert(form[NEGATIVE] == 1 && form[NOT_WHOLE] == 0 && form[ENDS] == 1);
+    answer_form(STR("q"), &last, form);
+    cr_assert(form[NEGATIVE] == 0 && form[NOT_WHOLE] == 1 && form[ENDS] == 0);
+}
+
+Test(answer, numbers_of_the_question_that_the_answer_ignores_count)
+{
+    float form[N_SURFACE];
+    struct answer answer = answer_of("10 - 4 = 6.");
+    answer_form(STR("Of 10 birds 4 fly away and 3 come back."), &answer, form);
+    cr_assert_float_eq(form[UNUSED], 2.0F / 3, 1e-6F);
+}
+
+Test(answer, any_bytes_have_a_finite_form)
+{
+    static char bytes[5000];
+    float form[N_SURFACE];
+    uint32_t seed = 3;
+    for (size_t n = 0; n < sizeof bytes; n = n * 2 + 1) {
+        for (size_t i = 0; i < n; i++) {
+            seed = seed * 1664525 + 1013904223;
+            bytes[i] = n % 2 == 0 ? (char)(seed >> 24) : "0123456789.,-+*/= $#\xC3\x97"[(seed >> 24) % 22];
+        }
+        struct answer answer = {.text = {bytes, n}, .logprob_mean = -0.1F, .logprob_min = -INFINITY, .entropy_mean = 1, .margin_mean = NAN};
+        answer_form((str){bytes, n / 2}, &answer, form);
+        for (int i = 0; i < N_SURFACE; i++)
+            cr_assert(isfinite(form[i]) && fabsf(form[i]) <= 20, "%zu bytes, number %d: %g", n, i, (double)form[i]);
+    }
+}
+
+/* The question says nothing here; the answer's arithmetic all. */
+Test(answer, a_head_trained_with_answers_orders_them_where_questions_are_alike)
+{
+    static char folder[] = "/tmp/weir_answer_XXXXXX";
+    char data[64], path[64];
+    struct error err = {0};
+    struct head *head;
+    struct scorer *scorer;
+    struct arena arena;
+    struct score good, bad;
+    cr_assert_not_null(mkdtemp(folder));
+    snprintf(data, sizeof data, "%s/lines", folder);
+    snprintf(path, sizeof path, "%s/head", folder);
+    FILE *file = fopen(data, "w");
+    for (int i = 0; i < 200; i++) {
+        int a = 2 + i * 7 % 31, b = 3 + i * 5 % 23, off = i % 2 == 0 ? 0 : 1 + i % 4;
+        fprintf(file, "{\"text\":\"What is %d plus %d?\",\"scores\":{\"local\":%d,\"remote\":1},\"answer\":{\"text\":\"It is %d + %d = %d.\",\"logprob_mean\":%g}}\n",
+                a, b, off == 0, a, b, a + b + off, off == 0 ? -0.1 : -0.4);
+    }
+    fclose(file);
+    cr_assert_eq(head_train(data, path, NULL, &(struct train_options){.quiet = true}, &err), 0, "%s: %s", err.where, err.text);
+    cr_assert_eq(head_open(&head, path, &err), 0, "%s: %s", err.where, err.text);
+    cr_assert_eq(scorer_new(&scorer, head, NULL, &err), 0);
+    arena_init(&arena, 0);
+    str question = STR("What is 40 plus 2?");
+    struct answer right = answer_of("It is 40 + 2 = 42."), wrong = answer_of("It is 40 + 2 = 44.");
+    right.logprob_mean = -0.1F;
+    wrong.logprob_mean = -0.4F;
+    cr_assert_eq(scorer_score_text(scorer, question, &arena, &good, &err), 0);
+    bad = good;
+    cr_assert_eq(scorer_score_answer(scorer, question, &right, &good, &err), 0);
+    cr_assert_eq(scorer_score_answer(scorer, question, &wrong, &bad, &err), 0);
+    cr_assert(good.tier == TIER_ANSWER && bad.tier == TIER_ANSWER);
+    cr_assert_gt(good.p_local, 0.7F);
+    cr_assert_lt(bad.p_local, 0.3F);
+    cr_assert_lt(good.gain, bad.gain);
+    arena_release(&arena);
+    scorer_free(scorer);
+    head_close(head);
+    unlink(data);
+    unlink(path);
+    rmdir(folder);
+}
