@@ -89,7 +89,8 @@ static int encode_chat(struct request *request, struct error *err)
             return status;
         ids_release(prompt);
         *prompt = (struct ids){0};
-        buffer_clear(&request->begun);
+        chat_begun_release(&request->begun);
+        chat_begun_init(&request->begun);
     }
 }
 
