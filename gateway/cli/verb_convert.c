@@ -30,7 +30,8 @@ const struct verb verb_convert = {
     .summary = "write a Hugging Face model's weights as GGUF",
     .help = "usage: weir convert --model DIRECTORY --out OUT.gguf [--type F16] [--weights-only]\n\n"
             "Writes a Hugging Face directory (config.json and safetensors; floats, GPTQ or AWQ int4) as a GGUF file, under the names\n"
-            "and in the order of rows that GGUF has. Llama, Mistral, Qwen2, Qwen3 and Gemma 1, without experts, YaRN or LongRoPE.\n\n"
+            "and in the order of rows that GGUF has: all decoders that Weir runs. A model that GGUF can't describe is refused with the reason;\n"
+            "where llama.cpp would compute it otherwise than it was published, a warning says so.\n\n"
             "  --model DIRECTORY  what to read\n"
             "  --out OUT          the file to write; replaced whole, or left as it was on an error\n"
             "  --type T           matrices as F32, F16 (default) or BF16; vectors are F32\n"

@@ -48,7 +48,8 @@ static void configure_gemma(struct params *params, struct decoder_config *config
     params_rope(params, config, ROPE_GLOBAL, NULL, 1);
 }
 
-/* The largest model of a generation divides by width / heads; in config.json it is query_pre_attn_scalar. */
+/* The largest model of a generation divides by width / heads; in config.json it is query_pre_attn_scalar, in some GGUF files
+ * attention.scale. */
 static void scale_queries(struct params *params, struct decoder_config *config, int largest_n_layers)
 {
     double scalar = params_real(params, NULL, "query_pre_attn_scalar", config->head_dim);
@@ -57,6 +58,9 @@ static void scale_queries(struct params *params, struct decoder_config *config, 
     if (!(scalar > 0))
         params_fail(params, "query_pre_attn_scalar", "must be above 0");
     config->attention_scale = (float)(1 / sqrt(scalar));
+    double scale = params_real(params, "attention.scale", NULL, 0);
+    if (scale > 0)
+        config->attention_scale = (float)scale;
 }
 
 static void configure_gemma2(struct params *params, struct decoder_config *config)
@@ -66,7 +70,7 @@ static void configure_gemma2(struct params *params, struct decoder_config *confi
     config->attention_soft_cap = (float)params_real(params, "attn_logit_softcapping", "attn_logit_softcapping", params->config == NULL ? 50 : 0);
     config->logit_soft_cap = (float)params_real(params, "final_logit_softcapping", "final_logit_softcapping", params->config == NULL ? 30 : 0);
     int window = params_int(params, "attention.sliding_window", "sliding_window", 4096, 0, 1 << 26);
-    params_windows(params, config, window, is_local, params_int(params, "attention.sliding_window_pattern", NULL, 2, 1, DECODER_MAX_LAYERS));
+    params_windows(params, config, window, is_local, params_period(params, NULL, 2));
 }
 
 static void configure_gemma3(struct params *params, struct decoder_config *config)
@@ -81,8 +85,7 @@ static void configure_gemma3(struct params *params, struct decoder_config *confi
     config->attention_soft_cap = (float)params_real(params, NULL, "attn_logit_softcapping", 0);
     int window = params_int(params, "attention.sliding_window", "sliding_window", params->config == NULL ? 0 : 4096, 0, 1 << 26);
     config->logit_soft_cap = window == 0 || params->config != NULL ? (float)params_real(params, "final_logit_softcapping", "final_logit_softcapping", 0) : 0;
-    params_windows(params, config, window, is_local,
-                   params_int(params, "attention.sliding_window_pattern", "sliding_window_pattern|_sliding_window_pattern", 6, 1, DECODER_MAX_LAYERS));
+    params_windows(params, config, window, is_local, params_period(params, "sliding_window_pattern|_sliding_window_pattern", 6));
     for (int i = 0; i < config->n_layers && params->status == 0; i++)
         config->layers[i].rope = config->layers[i].window > 0 ? ROPE_LOCAL : ROPE_GLOBAL;
 }

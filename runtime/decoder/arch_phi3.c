@@ -1,7 +1,7 @@
 /* Phi-3 and 3.5 (Abdin et al. 2024) and Phi-4-mini: Llama with q, k, v in one matrix and gate, up in another, LongRoPE for the
  * long contexts, a part of each head rotated in Phi-4-mini. Phi-3.5-MoE: layer norms, biases, and two experts picked by the
  * sparse mixer. llama.cpp computes GGUF files of the latter with RMS norms and renormalised softmax weights, and those files
- * are made for it, so they are computed so here. */
+ * are made for it, so they are computed so here, unless `weir convert` has left a note of the router. */
 #include "decoder/arch.h"
 
 static weight_names phi3_names = {
@@ -43,11 +43,11 @@ static void configure_experts(struct params *params, struct decoder_config *conf
 {
     llama_configure(params, config);
     params_windows(params, config, params_int(params, "attention.sliding_window", "sliding_window", 0, 0, 1 << 26), NULL, 0);
-    if (params->config == NULL)
+    if (!params_has(params, "weir.router_jitter_noise", "model_type"))
         return;
     config->norm = NORM_LAYER;
     config->router = ROUTER_SPARSE_MIXER;
-    config->router_jitter = (float)params_real(params, NULL, "router_jitter_noise", 0.01);
+    config->router_jitter = (float)params_real(params, "weir.router_jitter_noise", "router_jitter_noise", 0.01);
     config->renormalise = false;
 }
 

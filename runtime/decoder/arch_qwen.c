@@ -23,7 +23,7 @@ static void configure_experts(struct params *params, struct decoder_config *conf
         return;
     if (params->config == NULL && !params_has(params, "expert_feed_forward_length", NULL))
         config->n_ff_expert = config->n_ff / config->n_experts_used;
-    config->renormalise = params_bool(params, NULL, "norm_topk_prob", renormalise);
+    config->renormalise = params_bool(params, "weir.norm_topk_prob", "norm_topk_prob", renormalise);
     config->n_ff_shared = params_int(params, "expert_shared_feed_forward_length", "shared_expert_intermediate_size", 0, 0, 1 << 20);
     if (config->n_ff_shared == 0)
         config->n_ff_shared = config->n_ff;

@@ -18,9 +18,10 @@ void params_fail(struct params *params, const char *name, const char *format, ..
     params->status = error_set(params->err, WEIR_E_INVALID, where, "%s", text);
 }
 
+/* Weir's own keys stand as they are, all others belong to the architecture. */
 static const char *gguf_key(const struct params *params, const char *name, char out[128])
 {
-    snprintf(out, 128, "%s%s", params->prefix, name);
+    snprintf(out, 128, "%s%s", strncmp(name, "weir.", 5) == 0 ? "" : params->prefix, name);
     return out;
 }
 
@@ -164,6 +165,27 @@ const float *params_reals(struct params *params, const char *hf, int n)
     return out;
 }
 
+const bool *params_flags(struct params *params, const char *gguf, int n)
+{
+    char key[128];
+    const struct gguf_value *value = params->config != NULL ? NULL : gguf_find(model_file_gguf(params->file), str_of(gguf_key(params, gguf, key)));
+    if (value == NULL || value->type != GGUF_ARRAY)
+        return NULL;
+    bool *out = arena_array(params->arena, (size_t)n, sizeof *out);
+    if (value->n < (size_t)n || out == NULL) {
+        params_fail(params, gguf, "must be a list of %d truth values", n);
+        return NULL;
+    }
+    for (int i = 0; i < n; i++) {
+        int64_t number = 0; /* Some files have numbers here. */
+        if (gguf_value_i64(value, (size_t)i, &number))
+            out[i] = number != 0;
+        else if (!gguf_value_bool(value, (size_t)i, &out[i]))
+            params_fail(params, gguf, "element %d is no truth value", i);
+    }
+    return out;
+}
+
 const float *params_tensor(struct params *params, const char *name, int n)
 {
     const struct tensor *tensor = model_file_tensor(params->file, name);
@@ -230,9 +252,17 @@ void params_shapes(struct params *params, struct decoder_config *config)
         params->status = error_set(params->err, WEIR_E_MEMORY, model_file_path(params->file), "no memory for %d layers", config->n_layers);
 }
 
+int params_period(struct params *params, const char *hf, int fallback)
+{
+    if (params->status == 0 && params_flags(params, "attention.sliding_window_pattern", 1) != NULL)
+        return fallback;
+    return params_int(params, "attention.sliding_window_pattern", hf, fallback, 1, DECODER_MAX_LAYERS);
+}
+
 void params_windows(struct params *params, struct decoder_config *config, int window, bool (*local)(int layer, int period), int period)
 {
     const json_t *types = params_json(params, "layer_types");
+    const bool *flags = params->status < 0 ? NULL : params_flags(params, "attention.sliding_window_pattern", config->n_layers);
     if (params->status < 0)
         return;
     if (types != NULL && (!json_is_array(types) || json_array_size(types) < (size_t)config->n_layers)) {
@@ -246,6 +276,8 @@ void params_windows(struct params *params, struct decoder_config *config, int wi
             params_fail(params, "layer_types", "\"%.40s\" is not known", type);
         if (type != NULL)
             is_local = strcmp(type, "sliding_attention") == 0;
+        if (flags != NULL)
+            is_local = flags[i];
         config->layers[i].window = is_local ? window : 0;
     }
 }

@@ -18,7 +18,7 @@ struct params {
 
 #define PARAM_REQUIRED INT64_MIN
 
-/* gguf: a key without its "llama."; hf: a path in config.json ("rope_parameters.rope_theta"), alternatives set apart by
+/* gguf: a key without its "llama." (one of Weir's own, "weir.…", as it is); hf: a path in config.json ("rope_parameters.rope_theta"), alternatives set apart by
  * '|', the first that is there and not null wins. NULL: no such name in that kind of file. */
 int params_int(struct params *params, const char *gguf, const char *hf, int64_t fallback, int64_t min, int64_t max);
 double params_real(struct params *params, const char *gguf, const char *hf, double fallback);
@@ -29,6 +29,8 @@ bool params_has(const struct params *params, const char *gguf, const char *hf);
 const json_t *params_json(const struct params *params, const char *hf);
 /* n reals from config.json; NULL when absent. A list of another length is an error. */
 const float *params_reals(struct params *params, const char *hf, int n);
+/* The first n of a GGUF array of truth values; NULL when absent, no array, or for config.json. */
+const bool *params_flags(struct params *params, const char *gguf, int n);
 /* n reals of a small tensor ("rope_freqs.weight"); NULL when absent. */
 const float *params_tensor(struct params *params, const char *name, int n);
 void params_fail(struct params *params, const char *name, const char *format, ...) WEIR_PRINTF(3, 4);
@@ -41,7 +43,10 @@ void params_shapes(struct params *params, struct decoder_config *config);
 /* Fills rope[which] for heads of config->head_dim. object: "rope_parameters" and the like, where config.json holds it
  * elsewhere than usual; NULL: the usual places. */
 void params_rope(struct params *params, struct decoder_config *config, enum rope_kind which, const char *object, double partial);
-/* Windows of the layers: layer_types of config.json where it is there, otherwise `local` decides for each layer. */
+/* Windows of the layers: layer_types of config.json or GGUF's list of truth values attention.sliding_window_pattern where it is
+ * there, otherwise `local` decides for each layer. */
 void params_windows(struct params *params, struct decoder_config *config, int window, bool (*local)(int layer, int period), int period);
+/* Every which layer is global, where the file says it by a number. */
+int params_period(struct params *params, const char *hf, int fallback);
 
 #endif

@@ -54,6 +54,7 @@ bool gguf_value_str(const struct gguf_value *value, size_t index, str *out);
 bool gguf_value_i64(const struct gguf_value *value, size_t index, int64_t *out);
 bool gguf_value_f64(const struct gguf_value *value, size_t index, double *out);
 bool gguf_value_bool(const struct gguf_value *value, size_t index, bool *out);
+size_t gguf_value_bytes(const struct gguf_value *value); /* Of its elements. */
 const char *gguf_type_name(enum gguf_type type);
 
 /* "path: what name" for an error, with name's odd bytes as '?' and a long path cut at its front. */

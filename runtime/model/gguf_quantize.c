@@ -30,18 +30,6 @@ static size_t bytes_after(const struct tensor *tensor, enum tensor_type type)
     return tensor_row_bytes(type, tensor->ne[0]) * (size_t)(tensor->ne[1] * tensor->ne[2] * tensor->ne[3]);
 }
 
-/* Bytes of a value's elements. */
-static size_t value_bytes(const struct gguf_value *value)
-{
-    static const size_t widths[] = {1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8};
-    str last;
-    if (value->element != GGUF_STRING)
-        return widths[value->element] * value->n;
-    if (value->n == 0 || !gguf_value_str(value, value->n - 1, &last))
-        return 0;
-    return (size_t)((const uint8_t *)last.data + last.n - value->data);
-}
-
 static int put_value(struct gguf_writer *writer, const struct gguf_value *value)
 {
     int status = gguf_put_str(writer, value->key);
@@ -52,7 +40,7 @@ static int put_value(struct gguf_writer *writer, const struct gguf_value *value)
         if (status == 0)
             status = gguf_put_u64(writer, value->n);
     }
-    return status < 0 ? status : gguf_put(writer, value->data, value_bytes(value));
+    return status < 0 ? status : gguf_put(writer, value->data, gguf_value_bytes(value));
 }
 
 static int put_number(struct gguf_writer *writer, str key, uint32_t number)

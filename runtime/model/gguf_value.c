@@ -155,3 +155,14 @@ int gguf_array_f64(const struct model_file *file, const char *key, size_t index,
 {
     READ_ELEMENT(gguf_value_f64);
 }
+
+size_t gguf_value_bytes(const struct gguf_value *value)
+{
+    static const size_t widths[] = {1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8};
+    str last;
+    if (value->element != GGUF_STRING)
+        return widths[value->element] * value->n;
+    if (value->n == 0 || !gguf_value_str(value, value->n - 1, &last))
+        return 0;
+    return (size_t)((const uint8_t *)last.data + last.n - value->data);
+}
