@@ -1,4 +1,4 @@
-/* weir convert: the weights of a Hugging Face directory as a GGUF file. */
+/* weir convert: a Hugging Face directory as a GGUF file. */
 #include "cli/cli.h"
 #include "weir_runtime.h"
 
@@ -27,14 +27,14 @@ static int run(int argc, char **argv)
 
 const struct verb verb_convert = {
     .name = "convert",
-    .summary = "write a Hugging Face model's weights as GGUF",
+    .summary = "write a Hugging Face model as GGUF",
     .help = "usage: weir convert --model DIRECTORY --out OUT.gguf [--type F16] [--weights-only]\n\n"
-            "Writes a Hugging Face directory (config.json and safetensors; floats, GPTQ or AWQ int4) as a GGUF file, under the names\n"
-            "and in the order of rows that GGUF has: all decoders that Weir runs. A model that GGUF can't describe is refused with the reason;\n"
-            "where llama.cpp would compute it otherwise than it was published, a warning says so.\n\n"
+            "Writes a Hugging Face directory (config.json and safetensors; floats, GPTQ or AWQ int4) as a GGUF file that llama.cpp loads too: the\n"
+            "weights of every decoder that Weir runs, its tokenizer and its chat template. A model that GGUF can't describe is refused with the\n"
+            "reason; where llama.cpp would compute it or cut its words otherwise than it was published, a warning says so.\n\n"
             "  --model DIRECTORY  what to read\n"
             "  --out OUT          the file to write; replaced whole, or left as it was on an error\n"
             "  --type T           matrices as F32, F16 (default) or BF16; vectors are F32\n"
-            "  --weights-only     tokenizers are not converted: a directory that has one is refused unless this leaves it out\n",
+            "  --weights-only     without tokenizer and chat template\n",
     .run = run,
 };

@@ -70,7 +70,7 @@ static int read_json(const char *path, json_t **out, struct error *err)
     return status;
 }
 
-/* The template of a directory: chat_template.jinja, else what tokenizer_config.json or chat_template.json hold. */
+/* The template of a directory: chat_template.jinja, else what tokenizer_config.json or chat_template.json hold. chat may be NULL. */
 static int read_directory(struct chat *chat, const struct model_file *file, struct buffer *source, struct error *err)
 {
     static const char *const names[] = {"bos_token", "eos_token", "unk_token", "pad_token", "sep_token", "cls_token", "mask_token"};
@@ -88,7 +88,7 @@ static int read_directory(struct chat *chat, const struct model_file *file, stru
         int status = read_json(path, &config, err);
         if (status < 0)
             return status;
-        for (size_t k = 0; i == 0 && k < sizeof names / sizeof *names; k++)
+        for (size_t k = 0; chat != NULL && i == 0 && k < sizeof names / sizeof *names; k++)
             set_variable(chat, names[k], json_object_get(config, names[k]));
         if (source->n == 0)
             buffer_append_str(source, template_of(json_object_get(config, "chat_template")));
@@ -119,6 +119,11 @@ static int read_gguf(struct chat *chat, const struct model_file *file, struct bu
             set_token(chat, tokens[i].name, id);
     }
     return 0;
+}
+
+int chat_read_source(const struct model_file *file, struct buffer *source, struct error *err)
+{
+    return read_directory(NULL, file, source, err);
 }
 
 int chat_open(struct chat **out, const struct model_file *file, const struct tokenizer *tokenizer, struct error *err)

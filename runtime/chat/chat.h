@@ -10,6 +10,8 @@ struct chat;
 /* *out is NULL with status 0 when the file has no template. A template that does not compile is kept as its error, which
  * chat_prompt gives: the model is of use without it. The tokenizer may be NULL and is borrowed. */
 int chat_open(struct chat **out, const struct model_file *file, const struct tokenizer *tokenizer, struct error *err) WEIR_CHECKED;
+/* Appends the source of a directory's template; nothing where it has none. */
+int chat_read_source(const struct model_file *file, struct buffer *source, struct error *err) WEIR_CHECKED;
 void chat_close(struct chat *chat); /* NULL is fine. */
 const struct chat_template *chat_template_peek(const struct chat *chat);
 /* NULL: there is no template that compiles. */

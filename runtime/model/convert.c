@@ -1,8 +1,12 @@
 /* model_convert: a Hugging Face directory as one GGUF file, in this order: what it is, the model's numbers, its tokenizer, its
  * chat template, its weights. */
 #include "decoder/convert.h"
+#include "chat/chat.h"
 #include "model/model_file.h"
+#include "tokenizer/gguf_keys.h"
 #include "weir_runtime.h"
+
+enum { MAX_TEMPLATE_BYTES = 4 << 20 };
 
 struct conversion {
     const char *in, *out;
@@ -10,6 +14,7 @@ struct conversion {
     bool weights_only;
     struct model_file *file;
     struct decoder *decoder;
+    struct tokenizer *tokenizer; /* NULL: none, or not wanted. */
     struct gguf_builder builder;
 };
 
@@ -17,6 +22,33 @@ static int check(void *user, const char *path, struct error *err)
 {
     const struct conversion *conversion = user;
     return decoder_check_same(conversion->decoder, path, err);
+}
+
+static void add_template(struct conversion *conversion)
+{
+    struct gguf_builder *builder = &conversion->builder;
+    struct buffer source;
+    buffer_init(&source, MAX_TEMPLATE_BYTES);
+    int status = chat_read_source(conversion->file, &source, builder->err);
+    if (status < 0 && builder->status == 0)
+        builder->status = status;
+    if (status == 0 && source.failed)
+        gguf_builder_fail(builder, WEIR_E_LIMIT, conversion->in, "the chat template is larger than %d bytes", MAX_TEMPLATE_BYTES);
+    if (status == 0 && source.n > 0)
+        gguf_key_str(builder, "tokenizer.chat_template", buffer_str(&source));
+    buffer_release(&source);
+}
+
+/* The last part of the path, which a model is known by. */
+static str name_of(const char *path)
+{
+    str name = str_of(path);
+    while (name.n > 1 && name.data[name.n - 1] == '/')
+        name.n--;
+    for (size_t i = name.n; i > 0; i--)
+        if (name.data[i - 1] == '/')
+            return (str){name.data + i, name.n - i};
+    return name;
 }
 
 static int write(struct conversion *conversion, struct error *err)
@@ -27,9 +59,15 @@ static int write(struct conversion *conversion, struct error *err)
         return error_set(err, WEIR_E_UNSUPPORTED, conversion->in, "GGUF has no architecture for it");
     gguf_key_str(builder, "general.architecture", str_of(architecture));
     gguf_key_str(builder, "general.type", STR("model"));
+    gguf_key_str(builder, "general.name", name_of(conversion->in));
     gguf_key_u32(builder, "general.file_type", conversion->type == TENSOR_F32 ? 0 : conversion->type == TENSOR_F16 ? 1 : 32);
     decoder_add_keys(conversion->decoder, builder);
-    gguf_key_str(builder, "tokenizer.ggml.model", STR("no_vocab"));
+    if (conversion->tokenizer != NULL) {
+        tokenizer_add_keys(conversion->tokenizer, conversion->file, conversion->decoder->config.n_vocab, builder);
+        add_template(conversion);
+    } else {
+        gguf_key_str(builder, "tokenizer.ggml.model", STR("no_vocab"));
+    }
     decoder_add_tensors(conversion->decoder, builder, conversion->type);
     return gguf_builder_write(builder, conversion->out, check, conversion);
 }
@@ -47,9 +85,7 @@ static int type_of(const char *format, enum tensor_type *out, struct error *err)
 
 int model_convert(const char *in, const char *out, const char *format, bool weights_only, struct error *err)
 {
-    static const char *const vocabularies[] = {"tokenizer.json", "tokenizer.model", "vocab.json"};
     struct conversion conversion = {.in = in, .out = out, .weights_only = weights_only};
-    char sibling[4096];
     int status = type_of(format, &conversion.type, err);
     if (status == 0)
         status = model_file_open(&conversion.file, in, err);
@@ -57,15 +93,15 @@ int model_convert(const char *in, const char *out, const char *format, bool weig
         return status;
     if (model_file_is_gguf(conversion.file))
         status = error_set(err, WEIR_E_INVALID, in, "is no Hugging Face directory");
-    for (int i = 0; i < 3 && status == 0 && !weights_only; i++)
-        if (model_file_sibling(conversion.file, vocabularies[i], sibling, sizeof sibling))
-            status = error_set(err, WEIR_E_UNSUPPORTED, sibling, "tokenizers are not converted; --weights-only leaves it out");
     gguf_builder_init(&conversion.builder, err);
     if (status == 0)
         status = decoder_open(&conversion.decoder, conversion.file, &(struct model_options){.precision = PRECISION_EXACT}, err);
+    if (status == 0 && !weights_only)
+        status = tokenizer_open(&conversion.tokenizer, conversion.file, err);
     if (status == 0)
         status = write(&conversion, err);
     gguf_builder_release(&conversion.builder);
+    tokenizer_close(conversion.tokenizer);
     decoder_close(conversion.decoder);
     model_file_close(conversion.file);
     return status;

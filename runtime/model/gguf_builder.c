@@ -186,6 +186,20 @@ static size_t padding(size_t at)
     return (ALIGNMENT - at % ALIGNMENT) % ALIGNMENT;
 }
 
+int gguf_builder_head(const struct gguf_builder *builder, struct buffer *out)
+{
+    uint32_t version = 3;
+    uint64_t none = 0;
+    buffer_append(out, "GGUF", 4);
+    buffer_append(out, &version, sizeof version);
+    buffer_append(out, &none, sizeof none);
+    buffer_append(out, &builder->n_keys, sizeof builder->n_keys);
+    buffer_append(out, builder->keys.data, builder->keys.n);
+    if (builder->status < 0)
+        return builder->status;
+    return out->failed ? error_set(builder->err, WEIR_E_MEMORY, "keys", "no memory for %zu bytes of them", builder->keys.n) : 0;
+}
+
 static int write_head(const struct gguf_builder *builder, struct gguf_writer *writer)
 {
     int status = gguf_put(writer, "GGUF", 4);

@@ -46,6 +46,9 @@ void gguf_add_vector(struct gguf_builder *builder, const char *name, const float
 /* A tensor whose bytes go over as they are; they are borrowed. */
 void gguf_add_copy(struct gguf_builder *builder, const struct tensor *tensor);
 
+/* The file as far as its keys, without tensors, into out. */
+int gguf_builder_head(const struct gguf_builder *builder, struct buffer *out) WEIR_CHECKED;
+
 /* Writes "<out>.partial", syncs it, asks check (may be NULL) about it, and renames it: out is replaced whole or left as it was. */
 typedef int gguf_check_fn(void *user, const char *path, struct error *err);
 int gguf_builder_write(struct gguf_builder *builder, const char *out, gguf_check_fn *check, void *user) WEIR_CHECKED;

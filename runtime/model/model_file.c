@@ -333,6 +333,26 @@ int model_file_open(struct model_file **out, const char *path, struct error *err
     return 0;
 }
 
+int model_file_of_gguf(struct model_file **out, struct gguf *gguf_take, const char *name, struct error *err)
+{
+    *out = NULL;
+    struct model_file *file = calloc(1, sizeof *file);
+    if (file == NULL || (file->path = strdup(name)) == NULL || (file->ggufs = calloc(1, sizeof *file->ggufs)) == NULL) {
+        gguf_close(gguf_take);
+        model_file_close(file);
+        return error_set(err, WEIR_E_MEMORY, name, "no memory");
+    }
+    file->ggufs[0] = gguf_take;
+    file->n_parts = 1;
+    int status = index_tensors(file, err);
+    if (status < 0) {
+        model_file_close(file);
+        return status;
+    }
+    *out = file;
+    return 0;
+}
+
 void model_file_close(struct model_file *file)
 {
     if (file == NULL)

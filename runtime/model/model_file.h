@@ -11,6 +11,8 @@ struct model_file;
 struct gguf;
 
 int model_file_open(struct model_file **out, const char *path, struct error *err) WEIR_CHECKED;
+/* A parsed GGUF file without its other parts; it is closed with the file, or at once on failure. */
+int model_file_of_gguf(struct model_file **out, struct gguf *gguf_take, const char *name, struct error *err) WEIR_CHECKED;
 void model_file_close(struct model_file *file);
 bool model_file_is_gguf(const struct model_file *file);
 const char *model_file_path(const struct model_file *file);

@@ -8,6 +8,8 @@
  * Left to others: cutting text into words (pretokenizer.c), bytes that stand as characters (byte_characters.c). */
 #include "tokenizer/bpe.h"
 
+#include <stdlib.h>
+
 enum { SHORT_WORD = 24 };
 
 struct bpe_symbol {
@@ -106,6 +108,38 @@ int bpe_add_merge(struct bpe *bpe, str left, str right, uint32_t rank)
             return 0;
     bpe->merges[at] = (struct merge){pair, rank, id};
     return 0;
+}
+
+bool bpe_find_pair(const struct bpe *bpe, int32_t left, int32_t right, uint32_t *rank)
+{
+    uint64_t pair = pair_key(left, right);
+    for (size_t at = pair_slot(pair, bpe->mask); bpe->merges[at].pair != 0; at = (at + 1) & bpe->mask) {
+        *rank = bpe->merges[at].rank;
+        if (bpe->merges[at].pair == pair)
+            return true;
+    }
+    return false;
+}
+
+static int by_rank(const void *a, const void *b)
+{
+    uint32_t x = ((const struct merge *)a)->rank, y = ((const struct merge *)b)->rank;
+    return (x > y) - (x < y);
+}
+
+struct merge *bpe_list_merges(const struct bpe *bpe, size_t *n)
+{
+    *n = 0;
+    for (size_t at = 0; at <= bpe->mask; at++)
+        *n += bpe->merges[at].pair != 0;
+    struct merge *list = malloc((*n + 1) * sizeof *list), *next = list;
+    if (list == NULL)
+        return NULL;
+    for (size_t at = 0; at <= bpe->mask; at++)
+        if (bpe->merges[at].pair != 0)
+            *next++ = bpe->merges[at];
+    qsort(list, *n, sizeof *list, by_rank);
+    return list;
 }
 
 /* Smaller for larger scores, as an integer. */

@@ -49,6 +49,11 @@ int bpe_init(struct bpe *bpe, const struct vocabulary *vocabulary, enum bpe_mode
  * a part, is no token. */
 int bpe_add_merge(struct bpe *bpe, str left, str right, uint32_t rank) WEIR_CHECKED;
 
+/* By pair only. The rank of a merge, false when there is none such. */
+bool bpe_find_pair(const struct bpe *bpe, int32_t left, int32_t right, uint32_t *rank);
+/* All merges in the order of their ranks; *n of them, freed by the caller. NULL: no memory. */
+struct merge *bpe_list_merges(const struct bpe *bpe, size_t *n) WEIR_CHECKED;
+
 /* Working memory of one encoding call. Zero is empty. */
 struct bpe_scratch {
     struct bpe_symbol *symbols;

@@ -33,7 +33,7 @@
 
 static const struct gguf_pretokenizer known[] = {
     {{"default", ""}, {"[\\p{P}\\$\\+<=>\\^~\\|]+", "@gpt2", "\\p{N}+", "[0-9][0-9][0-9]"}},
-    {{"llama3", "llama-v3", "llama-bpe", "falcon3", "falcon-h1", "pixtral", "midm-2.0", "lfm2", "jina-v5-nano"}, {"@gpt4"}, .ignore_merges = true, .add_bos = true},
+    {{"llama-bpe", "llama3", "llama-v3", "falcon3", "falcon-h1", "pixtral", "midm-2.0", "lfm2", "jina-v5-nano"}, {"@gpt4"}, .ignore_merges = true, .add_bos = true},
     {{"dbrx", "smaug-bpe", "chatglm-bpe", "glm4"}, {"@gpt4"}},
     {{"gpt-2", "phi-2", "mpt", "olmo", "jais", "jina-es", "jina-de", "jina-v1-en", "jina-v2-es", "jina-v2-de", "jina-v2-code",
       "roberta-bpe", "gigachat", "a.x-4.0", "mellum", "modern-bert", "trillion", "granite-docling", "exaone4"},
@@ -90,4 +90,53 @@ int gguf_pretokenizer_build(const struct gguf_pretokenizer *which, struct pretok
         }
     }
     return pretokenizer_add(out, MAP_BYTES) == NULL ? error_set(err, WEIR_E_LIMIT, "", "too many steps") : 0;
+}
+
+/* What tells pre-tokenizers apart, the rarest last. */
+static const char *const probes[] = {
+    "Hello world, it's  12345 tests!\n\n\t  ok?? I'LL won't We'RE",
+    "  leading and trailing   \n   lines\r\n\r\n\t\ttabs \n ",
+    "1 22 333 4444 55555 1,000,000.00 A1B2 3.14e10",
+    "foo()  {return a->b;} // path/to/file_name #define X\n\n\n    if (x != y) ++i;",
+    "na\xC3\xAFve caf\xC3\xA9 \xC5\x92uvre \xD0\x9F\xD1\x80\xD0\xB8\xD0\xB2\xD0\xB5\xD1\x82 \xCE\xBA\xCF\x8C\xCF\x83\xCE\xBC\xCE\xB5",
+    "CamelCase HTTPServer snake_case 'quoted' '' \"double\" $3.50 <b>a_b</b> #tag @name",
+    "\xE4\xBD\xA0\xE5\xA5\xBD,\xE4\xB8\x96\xE7\x95\x8C\xE3\x80\x82 \xE3\x81\x82\xE3\x82\xAB\xEF\xBC\x81 \xED\x95\x9C\xEA\xB5\xAD\xEC\x96\xB4",
+    "\xF0\x9F\x98\x80\xF0\x9F\x91\x8D\xF0\x9F\x8F\xBD ok \xE2\x80\xA6 \xC2\xABq\xC2\xBB \xE2\x80\x94 \xC2\xA0nbsp",
+    "\xE0\xA4\xB9\xE0\xA4\xBF\xE0\xA4\xA8\xE0\xA5\x8D\xE0\xA4\xA6\xE0\xA5\x80 \xD9\xA1\xD9\xA2\xD9\xA3 e\xCC\x81",
+    "x\xC2\xB2\xC2\xB3 \xE2\x85\xA7 \xC2\xBD",
+};
+enum { N_PROBES = sizeof probes / sizeof *probes, ENOUGH = N_PROBES - 2 };
+
+static bool same_words(const struct pretokenizer *a, const struct pretokenizer *b, struct pieces *x, struct pieces *y, str text)
+{
+    if (pretokenizer_run(a, x, text, true) < 0 || pretokenizer_run(b, y, text, true) < 0 || x->n != y->n || !str_equal(buffer_str(&x->text), buffer_str(&y->text)))
+        return false;
+    for (size_t i = 0; i < x->n; i++)
+        if (x->list[i].start != y->list[i].start || x->list[i].n != y->list[i].n)
+            return false;
+    return true;
+}
+
+const struct gguf_pretokenizer *gguf_pretokenizer_match(const struct pretokenizer *pretokenizer, bool ignore_merges)
+{
+    struct pieces x, y;
+    const struct gguf_pretokenizer *found = NULL;
+    int most = ENOUGH - 1;
+    pieces_init(&x, 1 << 16);
+    pieces_init(&y, 1 << 16);
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        struct pretokenizer built = {0};
+        int n = 0;
+        if (known[i].ignore_merges == ignore_merges && gguf_pretokenizer_build(&known[i], &built, NULL) == 0)
+            for (size_t k = 0; k < N_PROBES; k++)
+                n += same_words(pretokenizer, &built, &x, &y, str_of(probes[k]));
+        if (n > most) {
+            found = &known[i];
+            most = n;
+        }
+        pretokenizer_release(&built);
+    }
+    pieces_release(&x);
+    pieces_release(&y);
+    return found;
 }

@@ -14,5 +14,7 @@ struct gguf_pretokenizer {
 const struct gguf_pretokenizer *gguf_pretokenizer_find(str name);
 /* Adds its steps, up to the bytes as characters. */
 int gguf_pretokenizer_build(const struct gguf_pretokenizer *which, struct pretokenizer *out, struct error *err) WEIR_CHECKED;
+/* The one that cuts texts of most kinds as this does; NULL: none. */
+const struct gguf_pretokenizer *gguf_pretokenizer_match(const struct pretokenizer *pretokenizer, bool ignore_merges);
 
 #endif

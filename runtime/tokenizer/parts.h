@@ -49,6 +49,7 @@ struct tokenizer {
     bool added_raw; /* Added tokens decode as they are spelled. */
     bool valid_only; /* A step needs valid UTF-8. */
     int32_t bos, eos, unknown;
+    int32_t padding, mask; /* Of a directory; for its conversion. */
     int32_t ends[TOKENIZER_MAX_ENDS];
     int n_ends;
 };
@@ -71,6 +72,8 @@ void tokenizer_add_end(struct tokenizer *tokenizer, int32_t id);
 void tokenizer_find_ends(struct tokenizer *tokenizer);
 /* The usual frames: tokens (-1: none) before and after a text, and between the two of a pair. */
 void tokenizer_set_frame(struct tokenizer *tokenizer, int32_t before, int32_t after, bool pair_types);
+/* Puts BOS before and EOS behind where the frames don't have them already. */
+void tokenizer_complete_frame(struct tokenizer *tokenizer, bool bos, bool eos);
 /* Pieces and decoding of SentencePiece's kind: blanks as U+2581. */
 int tokenizer_set_sentencepiece_decoding(struct tokenizer *tokenizer, bool strip_first, struct error *err) WEIR_CHECKED;
 /* Makes every control and user-defined token of the vocabulary an added one. */

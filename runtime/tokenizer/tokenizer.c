@@ -6,7 +6,7 @@ static struct tokenizer *tokenizer_new(void)
     struct tokenizer *tokenizer = calloc(1, sizeof *tokenizer);
     if (tokenizer != NULL) {
         arena_init(&tokenizer->arena, TOKENIZER_MAX_ARENA_BYTES);
-        tokenizer->bos = tokenizer->eos = tokenizer->unknown = -1;
+        tokenizer->bos = tokenizer->eos = tokenizer->unknown = tokenizer->padding = tokenizer->mask = -1;
     }
     return tokenizer;
 }

@@ -82,11 +82,14 @@ static int read_roles(struct tokenizer *tokenizer, const struct model_file *file
         for (int i = 0; i < 2; i++) {
             find_role(tokenizer, sources[i], "bos_token", "cls_token", &tokenizer->bos);
             find_role(tokenizer, sources[i], "eos_token", "sep_token", &tokenizer->eos);
+            find_role(tokenizer, sources[i], "pad_token", NULL, &tokenizer->padding);
+            find_role(tokenizer, sources[i], "mask_token", NULL, &tokenizer->mask);
         }
         const json_t *ids[] = {generation, model_file_config(file)};
         for (int i = 0; i < 2; i++) {
             find_role_id(tokenizer, ids[i], "bos_token_id", &tokenizer->bos);
             find_role_id(tokenizer, ids[i], "eos_token_id", &tokenizer->eos);
+            find_role_id(tokenizer, ids[i], "pad_token_id", &tokenizer->padding);
             add_ends(tokenizer, ids[i]);
         }
     }
@@ -103,12 +106,8 @@ static bool frame_has(const struct frame *frame, int32_t id)
     return false;
 }
 
-/* add_bos_token and add_eos_token where the frame does not have them already. */
-static void complete_frame(struct tokenizer *tokenizer, const json_t *config, bool bos_by_default)
+void tokenizer_complete_frame(struct tokenizer *tokenizer, bool bos, bool eos)
 {
-    bool bos = bos_by_default, eos = false;
-    if (json_member_bool(config, "add_bos_token", &bos, NULL) < 0 || json_member_bool(config, "add_eos_token", &eos, NULL) < 0)
-        return;
     bos = bos && tokenizer->bos >= 0 && !frame_has(&tokenizer->single, tokenizer->bos);
     eos = eos && tokenizer->eos >= 0 && !frame_has(&tokenizer->single, tokenizer->eos);
     struct frame *frames[] = {&tokenizer->single, &tokenizer->pair};
@@ -122,6 +121,14 @@ static void complete_frame(struct tokenizer *tokenizer, const json_t *config, bo
         if (eos && frame->n < TOKENIZER_MAX_FRAME)
             frame->parts[frame->n++] = (struct frame_part){FRAME_TOKEN, tokenizer->eos, 0};
     }
+}
+
+/* add_bos_token and add_eos_token. */
+static void complete_frame(struct tokenizer *tokenizer, const json_t *config, bool bos_by_default)
+{
+    bool bos = bos_by_default, eos = false;
+    if (json_member_bool(config, "add_bos_token", &bos, NULL) >= 0 && json_member_bool(config, "add_eos_token", &eos, NULL) >= 0)
+        tokenizer_complete_frame(tokenizer, bos, eos);
 }
 
 static int add_bert_steps(struct tokenizer *tokenizer, const json_t *config)

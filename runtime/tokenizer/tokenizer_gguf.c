@@ -3,12 +3,16 @@
  * model: "gpt2" (byte-level BPE; merges), "llama" (SentencePiece BPE; scores), "t5" (Unigram; scores,
  * precompiled_charsmap), "bert" (WordPiece with U+2581 at the start of words). tokens, token_type and scores are arrays of
  * equal length; the ids of roles are <role>_token_id; add_bos_token, add_eos_token and add_space_prefix are booleans whose
- * default depends on the model. A vocabulary's texts stay in the file's mapping. */
+ * default depends on the model. A vocabulary's texts stay in the file's mapping.
+ *
+ * tokenizer.huggingface.json is a whole tokenizer.json. Where a file has it, it says how texts are cut, and the other keys which
+ * ids have a role; weir.end_token_ids lists what ends an answer when these are more than the keys have names for. */
 #include "model/gguf.h"
 #include "tokenizer/gguf_pretokenizer.h"
 #include "tokenizer/parts.h"
 
 #define KEY "tokenizer.ggml."
+#define JSON_KEY "tokenizer.huggingface.json"
 
 struct source {
     struct tokenizer *tokenizer;
@@ -310,14 +314,56 @@ static int open_frame(const struct source *source, str model, bool add_bos)
     return status;
 }
 
+static int read_ends(const struct source *source)
+{
+    const struct gguf_value *ends = find_array(source, "weir.end_token_ids");
+    for (size_t i = 0; i < (ends != NULL ? ends->n : 0); i++) {
+        int64_t id;
+        if (!gguf_value_i64(ends, i, &id) || !vocabulary_has(&source->tokenizer->vocabulary, id))
+            return fail(source, WEIR_E_INVALID, "weir.end_token_ids", "must be an array of token ids");
+        tokenizer_add_end(source->tokenizer, (int32_t)id);
+    }
+    return 0;
+}
+
+/* A tokenizer.json inside the file. */
+static int open_json(const struct source *source, str json, str model)
+{
+    struct tokenizer *tokenizer = source->tokenizer;
+    bool bos = false, eos = false;
+    if (json.n > TOKENIZER_MAX_FILE_BYTES)
+        return fail(source, WEIR_E_LIMIT, JSON_KEY, "is too large");
+    int status = tokenizer_read_json(tokenizer, json, source->err);
+    if (status < 0) {
+        error_prefix(source->err, JSON_KEY);
+        return error_prefix(source->err, model_file_path(source->file));
+    }
+    int32_t unknown = tokenizer->unknown;
+    status = read_roles(source, model);
+    tokenizer->unknown = unknown;
+    if (status == 0)
+        status = read_ends(source);
+    if (status == 0)
+        status = read_bool(source, KEY "add_bos_token", &bos);
+    if (status == 0)
+        status = read_bool(source, KEY "add_eos_token", &eos);
+    if (status == 0)
+        tokenizer_complete_frame(tokenizer, bos, eos);
+    return status < 0 ? status : 1;
+}
+
 int tokenizer_open_gguf(struct tokenizer *tokenizer, const struct model_file *file, struct error *err)
 {
     struct source source = {tokenizer, file, model_file_gguf(file), err};
-    str model;
+    str model, json;
     int status = gguf_str(file, KEY "model", &model, err);
+    if (status == 1 && (status = gguf_str(file, JSON_KEY, &json, err)) == 1)
+        return open_json(&source, json, model);
+    if (status >= 0)
+        status = gguf_str(file, KEY "model", &model, err);
     if (status <= 0 || str_equal(model, STR("no_vocab")) || str_equal(model, STR("none")))
         return status < 0 ? status : 0;
-    if ((status = read_vocabulary(&source)) < 0 || (status = read_roles(&source, model)) < 0)
+    if ((status = read_vocabulary(&source)) < 0 || (status = read_roles(&source, model)) < 0 || (status = read_ends(&source)) < 0)
         return status;
     mark_control(&tokenizer->vocabulary);
     vocabulary_find_bytes(&tokenizer->vocabulary);
