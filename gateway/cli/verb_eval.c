@@ -1,5 +1,6 @@
-/* weir eval: metrics of a head on labelled lines. */
+/* weir eval: metrics of a head on labelled lines; `weir eval perplexity` is perplexity.c. */
 #include "cli/encoder_line.h"
+#include "cli/perplexity.h"
 #include "weir_classifier.h"
 
 #include <stdio.h>
@@ -9,6 +10,8 @@ extern const struct verb verb_eval;
 static int eval_run(int argc, char **argv)
 {
     const char *head_path = NULL, *data = NULL, *encoder_path = NULL, *precision = "fast", *picture = NULL;
+    if (argc > 1 && strcmp(argv[1], "perplexity") == 0)
+        return eval_perplexity(argc - 1, argv + 1);
     int64_t threads = 0;
     bool as_json = false, no_encoder = false;
     char shipped[4096];
@@ -68,6 +71,7 @@ const struct verb verb_eval = {
     .name = "eval",
     .summary = "Metrics of a head on labelled lines",
     .help = "usage: weir eval [--head H] --data D.jsonl [--json] [options]\n"
+            "       weir eval perplexity [--model M] --text FILE [--json]      (`weir eval perplexity --help`)\n"
             "\n"
             "Scores each line of D (as `weir train` reads them) and prints metrics, with --json as one object. Of lines with both\n"
             "scores: apgr (mean share of the quality gap recovered over all shares of remote calls), cpt50 and cpt80 (share of\n"

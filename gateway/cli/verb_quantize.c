@@ -1,41 +1,9 @@
 /* weir quantize: a GGUF file in another weight format, and what that costs on a text. */
-#include "cli/cli.h"
-#include "weir_runtime.h"
+#include "cli/perplexity.h"
 
 #include <stdio.h>
 
 extern const struct verb verb_quantize;
-
-static const size_t MOST_TEXT_BYTES = 16 << 20;
-
-static int perplexity_of(const char *path, str text, double *perplexity, size_t *n_tokens, struct error *err)
-{
-    struct model *model;
-    int status = model_open(&model, path, &(struct model_options){.precision = PRECISION_EXACT}, err);
-    if (status < 0)
-        return status;
-    status = model_perplexity(model, text, perplexity, n_tokens, err);
-    model_close(model);
-    return status;
-}
-
-/* Perplexity before and after, as one JSON object on standard output. */
-static int check(const char *model, const char *out, const char *path, struct error *err)
-{
-    struct buffer text;
-    double before = 0, after = 0;
-    size_t n_tokens = 0;
-    buffer_init(&text, MOST_TEXT_BYTES);
-    int status = file_read(path, &text, err);
-    if (status == 0)
-        status = perplexity_of(model, buffer_str(&text), &before, &n_tokens, err);
-    if (status == 0)
-        status = perplexity_of(out, buffer_str(&text), &after, &n_tokens, err);
-    buffer_release(&text);
-    if (status == 0)
-        printf("{\"tokens\": %zu, \"perplexity_before\": %.6g, \"perplexity_after\": %.6g}\n", n_tokens, before, after);
-    return status;
-}
 
 static int run(int argc, char **argv)
 {
@@ -52,7 +20,7 @@ static int run(int argc, char **argv)
     if (model_quantize(model, out, format, imatrix, &err) < 0)
         return cli_fail("quantize", &err);
     fprintf(stderr, "weir quantize: wrote %s as %s\n", out, format);
-    if (text != NULL && check(model, out, text, &err) < 0)
+    if (text != NULL && cli_perplexities(model, NULL, out, text, &err) < 0)
         return cli_fail("quantize", &err);
     return EXIT_DONE;
 }
