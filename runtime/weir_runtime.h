@@ -72,6 +72,11 @@ int model_quantize(const char *in, const char *out, const char *format, const ch
  * WEIR_E_UNSUPPORTED; what llama.cpp computes otherwise is logged. */
 int model_convert(const char *in, const char *out, const char *format, bool weights_only, struct error *err) WEIR_CHECKED;
 
+/* Writes a decoder (GGUF file or Hugging Face directory) as GGUF file `out` with a LoRA adapter (GGUF file or PEFT directory) merged into
+ * its weights. format: of the matrices that change ("F32", "F16", "BF16"), of a directory all; NULL: as they are where these are
+ * floats, else F16. A change of a tied embedding is WEIR_E_UNSUPPORTED. */
+int model_merge(const char *in, const char *adapter, const char *out, const char *format, struct error *err) WEIR_CHECKED;
+
 /* ------------------------------------------------------------------ tokens */
 
 /* A growing list of token ids. Zero is an empty list. */

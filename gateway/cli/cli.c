@@ -24,6 +24,7 @@
     X(models) \
     X(quantize) \
     X(convert) \
+    X(merge) \
     X(embed) \
     X(classify) \
     X(scan) \

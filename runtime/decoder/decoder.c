@@ -174,8 +174,10 @@ int decoder_open(struct decoder **out, const struct model_file *file, const stru
         status = adapter_open(&decoder->adapter, options->adapter, err);
     if (status == 0) {
         bool gguf = model_file_is_gguf(file);
+        /* Mixtral goes under Llama's name in GGUF; adapters call its experts by their own. */
+        const struct architecture *published = gguf && decoder->architecture == &arch_llama && config->n_experts > 0 ? &arch_mixtral : decoder->architecture;
         decoder->loader = (struct loader){.file = file, .config = config, .names = gguf ? gguf_names : decoder->architecture->names,
-                                            .hf_names = decoder->architecture->names, .adapter = decoder->adapter,
+                                            .hf_names = published->names, .adapter = decoder->adapter,
                                             .precision = options->precision, .arena = &decoder->arena, .err = err};
         status = open_weights(decoder);
     }

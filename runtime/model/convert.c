@@ -1,5 +1,7 @@
 /* model_convert: a Hugging Face directory as one GGUF file, in this order: what it is, the model's numbers, its tokenizer, its
  * chat template, its weights. */
+#include "model/convert.h"
+#include "decoder/adapter.h"
 #include "decoder/convert.h"
 #include "chat/chat.h"
 #include "model/model_file.h"
@@ -11,7 +13,6 @@ enum { MAX_TEMPLATE_BYTES = 4 << 20 };
 struct conversion {
     const char *in, *out;
     enum tensor_type type;
-    bool weights_only;
     struct model_file *file;
     struct decoder *decoder;
     struct tokenizer *tokenizer; /* NULL: none, or not wanted. */
@@ -72,7 +73,7 @@ static int write(struct conversion *conversion, struct error *err)
     return gguf_builder_write(builder, conversion->out, check, conversion);
 }
 
-static int type_of(const char *format, enum tensor_type *out, struct error *err)
+int convert_type(const char *format, enum tensor_type *out, struct error *err)
 {
     static const enum tensor_type types[] = {TENSOR_F32, TENSOR_F16, TENSOR_BF16};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
@@ -83,19 +84,31 @@ static int type_of(const char *format, enum tensor_type *out, struct error *err)
     return error_set(err, WEIR_E_UNSUPPORTED, format, "is not F32, F16 or BF16");
 }
 
-int model_convert(const char *in, const char *out, const char *format, bool weights_only, struct error *err)
+/* The look-up in a tied embedding reads the file's own rows, which an adapter of the head must not change. */
+static int check_adapter(const struct conversion *conversion, struct error *err)
 {
-    struct conversion conversion = {.in = in, .out = out, .weights_only = weights_only};
-    int status = type_of(format, &conversion.type, err);
-    if (status == 0)
-        status = model_file_open(&conversion.file, in, err);
+    const struct decoder *decoder = conversion->decoder;
+    const struct decoder_config *config = &decoder->config;
+    struct adapter_delta delta;
+    if (decoder->adapter == NULL)
+        return 0;
+    int changed = loader_adapter(&decoder->loader, &(struct matrix){W_TOKEN_EMBD, -1, -1, config->n_vocab, config->n_embd}, decoder->adapter, &delta, err);
+    return changed <= 0 ? changed : error_set(err, WEIR_E_UNSUPPORTED, conversion->in, "the adapter changes the embedding, which can't be merged");
+}
+
+int convert_directory(const char *in, const char *adapter, const char *out, enum tensor_type type, bool weights_only, struct error *err)
+{
+    struct conversion conversion = {.in = in, .out = out, .type = type};
+    int status = model_file_open(&conversion.file, in, err);
     if (status < 0)
         return status;
     if (model_file_is_gguf(conversion.file))
         status = error_set(err, WEIR_E_INVALID, in, "is no Hugging Face directory");
     gguf_builder_init(&conversion.builder, err);
     if (status == 0)
-        status = decoder_open(&conversion.decoder, conversion.file, &(struct model_options){.precision = PRECISION_EXACT}, err);
+        status = decoder_open(&conversion.decoder, conversion.file, &(struct model_options){.precision = PRECISION_EXACT, .adapter = adapter}, err);
+    if (status == 0)
+        status = check_adapter(&conversion, err);
     if (status == 0 && !weights_only)
         status = tokenizer_open(&conversion.tokenizer, conversion.file, err);
     if (status == 0)
@@ -105,4 +118,11 @@ int model_convert(const char *in, const char *out, const char *format, bool weig
     decoder_close(conversion.decoder);
     model_file_close(conversion.file);
     return status;
+}
+
+int model_convert(const char *in, const char *out, const char *format, bool weights_only, struct error *err)
+{
+    enum tensor_type type;
+    int status = convert_type(format, &type, err);
+    return status < 0 ? status : convert_directory(in, NULL, out, type, weights_only, err);
 }

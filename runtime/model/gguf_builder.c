@@ -119,6 +119,35 @@ void gguf_key_copy(struct gguf_builder *builder, const struct gguf_value *value)
     put(builder, value->data, gguf_value_bytes(value));
 }
 
+static int compare_places(const void *a, const void *b)
+{
+    const uint8_t *x = (*(const struct gguf_value *const *)a)->data, *y = (*(const struct gguf_value *const *)b)->data;
+    return (x > y) - (x < y);
+}
+
+static bool is_left_out(str name, const char *const *but, size_t n_but)
+{
+    for (size_t i = 0; i < n_but; i++)
+        if (str_equal(name, str_of(but[i])))
+            return true;
+    return str_starts(name, STR("split.")) || str_equal(name, STR("general.alignment"));
+}
+
+void gguf_keys_copy(struct gguf_builder *builder, const struct gguf *from, const char *const *but, size_t n_but)
+{
+    const struct gguf_value **order = arena_array(&builder->arena, from->n_values + 1, sizeof *order);
+    if (order == NULL) {
+        gguf_builder_fail(builder, WEIR_E_MEMORY, "keys", "no memory");
+        return;
+    }
+    for (size_t i = 0; i < from->n_values; i++)
+        order[i] = &from->values[i];
+    qsort(order, from->n_values, sizeof *order, compare_places);
+    for (size_t i = 0; i < from->n_values; i++)
+        if (!is_left_out(order[i]->key, but, n_but))
+            gguf_key_copy(builder, order[i]);
+}
+
 /* ------------------------------------------------------------------ tensors */
 
 static struct gguf_planned *plan(struct gguf_builder *builder)

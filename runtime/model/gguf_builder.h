@@ -38,6 +38,9 @@ void gguf_element(struct gguf_builder *builder, const void *value, size_t n_byte
 /* A key of another file as it is. */
 void gguf_key_copy(struct gguf_builder *builder, const struct gguf_value *value);
 
+/* All keys of another file in their old order, but for those that say how it lies on the disk and those named in `but` (n_but). */
+void gguf_keys_copy(struct gguf_builder *builder, const struct gguf *from, const char *const *but, size_t n_but);
+
 /* A tensor of n_dims sizes ne whose rows come from rows, as type. The name is copied. */
 void gguf_add_rows(struct gguf_builder *builder, const char *name, enum tensor_type type, int n_dims, const int64_t *ne, gguf_rows_fn *rows,
                    void *user);
