@@ -77,6 +77,17 @@ int model_convert(const char *in, const char *out, const char *format, bool weig
  * floats, else F16. A change of a tied embedding is WEIR_E_UNSUPPORTED. */
 int model_merge(const char *in, const char *adapter, const char *out, const char *format, struct error *err) WEIR_CHECKED;
 
+/* What is to go: the parts that do least on a text. Zero: nothing. */
+struct prune_options {
+    int n_layers;   /* So many layers. */
+    double heads;   /* This share of each layer's heads, in the groups that share keys and values. */
+    double columns; /* This share of each MLP's columns. */
+};
+/* Writes a decoder (GGUF file or Hugging Face directory) as GGUF file `out` without these parts, measured by running it over the text.
+ * *report, the caller's: {"perplexity" (of the text, before), "layer_influence", "layers_removed", "layers", "heads", "columns"
+ * (that stay)}. Heads and columns of packed formats, and columns of experts, are WEIR_E_UNSUPPORTED. */
+int model_prune(const char *in, const char *out, str text, const struct prune_options *options, json_t **report, struct error *err) WEIR_CHECKED;
+
 /* ------------------------------------------------------------------ tokens */
 
 /* A growing list of token ids. Zero is an empty list. */

@@ -25,6 +25,7 @@
     X(quantize) \
     X(convert) \
     X(merge) \
+    X(prune) \
     X(embed) \
     X(classify) \
     X(scan) \

@@ -102,6 +102,12 @@ static void add_rows(struct pass *pass, const struct norm *post, const struct no
     rows_run(pass->pool, pass->n_rows, add_row, pass);
 }
 
+static void observe(const struct pass *pass, enum weight weight, int layer, const float *x, int width)
+{
+    if (pass->decoder->observer != NULL)
+        pass->decoder->observer(pass->decoder->observer_user, weight, layer, x, pass->n_rows, width);
+}
+
 /* ------------------------------------------------------------------ scratch */
 
 static int scratch_reserve(struct decoder *decoder, int n_rows, struct error *err)
@@ -262,6 +268,7 @@ static void feed_forward(struct pass *pass)
         experts_apply(pass->decoder, pass->pool, layer->experts, scratch->h, pass->n_rows, scratch->y);
         return;
     }
+    observe(pass, W_UP, pass->index, scratch->h, config->n_embd);
     if (config->gated && layer->gate != NULL && pass->has_lora) {
         linear_apply_many((const struct linear *const[]){layer->gate, layer->up}, 2, pass->pool, scratch->h, pass->n_rows,
                           (float *const[]){scratch->gate, scratch->up});
@@ -276,6 +283,7 @@ static void feed_forward(struct pass *pass)
         rows_run(pass->pool, pass->n_rows, activate_row, pass);
     }
     const float *inner = layer->gate != NULL ? scratch->gate : scratch->up;
+    observe(pass, W_DOWN, pass->index, inner, config->n_ff);
     linear_apply(layer->down, pass->pool, inner, pass->n_rows, scratch->y);
     adapt(pass, layer->down, inner, scratch->y);
 }
@@ -286,6 +294,8 @@ static void layer_run(struct pass *pass, const bool *want, const struct norm *ne
     const struct decoder_config *config = &pass->decoder->config;
     struct scratch *scratch = &pass->decoder->scratch;
     const struct layer *layer = pass->layer;
+    observe(pass, W_ATTN_NORM, pass->index, scratch->x, config->n_embd);
+    observe(pass, W_Q, pass->index, scratch->h, config->n_embd);
     linear_apply_many((const struct linear *const[]){layer->q, layer->k, layer->v}, 3, pass->pool, scratch->h, pass->n_rows,
                       (float *const[]){scratch->q, scratch->k, scratch->v});
     adapt(pass, layer->q, scratch->h, scratch->q);
@@ -298,6 +308,7 @@ static void layer_run(struct pass *pass, const bool *want, const struct norm *ne
         return;
     struct attention attention = {config->n_heads, config->attention_scale, config->attention_soft_cap, pass->plan->window};
     attention_apply(&attention, pass->pool, scratch->kv, scratch->positions, pass->n_rows, pass->index, scratch->q, scratch->a);
+    observe(pass, W_O, pass->index, scratch->a, config->n_heads * config->head_dim);
     linear_apply(layer->o, pass->pool, scratch->a, pass->n_rows, scratch->y);
     adapt(pass, layer->o, scratch->a, scratch->y);
     add_rows(pass, &layer->attn_post_norm, config->parallel ? NULL : &layer->ffn_norm);
@@ -355,6 +366,7 @@ int decoder_forward(struct decoder *decoder, struct pool *pool, const struct bat
         bool is_last = i == config->n_layers - 1;
         layer_run(&pass, is_last && hidden == NULL ? batch->want : NULL, is_last ? &decoder->output_norm : &decoder->layers[i + 1].attn_norm);
     }
+    observe(&pass, W_OUTPUT_NORM, config->n_layers, scratch->x, config->n_embd);
     if (hidden != NULL) {
         memcpy(hidden, scratch->h, (size_t)batch->n_rows * (size_t)config->n_embd * sizeof *hidden);
         keep_wanted(&pass, batch->want);

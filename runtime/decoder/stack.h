@@ -41,6 +41,10 @@ struct scratch {
     int32_t *reach;
 };
 
+/* Looks at what passes: the input of a matrix (W_Q for q, k and v; W_O; W_UP for gate and up; W_DOWN), the residual stream before a
+ * layer (W_ATTN_NORM) and after the last one (W_OUTPUT_NORM, the number of layers). x is n_rows x width. */
+typedef void decoder_observer_fn(void *user, enum weight weight, int layer, const float *x, int n_rows, int width);
+
 struct decoder {
     const struct architecture *architecture;
     struct decoder_config config;
@@ -54,6 +58,8 @@ struct decoder {
     struct linear *output;
     struct layer *layers;
     struct scratch scratch;
+    decoder_observer_fn *observer; /* NULL: nobody looks. */
+    void *observer_user;
 };
 
 void decoder_norm(const struct decoder_config *config, const struct norm *norm, const float *x, int n, float *y);

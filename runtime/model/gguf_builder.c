@@ -128,7 +128,7 @@ static int compare_places(const void *a, const void *b)
 static bool is_left_out(str name, const char *const *but, size_t n_but)
 {
     for (size_t i = 0; i < n_but; i++)
-        if (str_equal(name, str_of(but[i])))
+        if (str_equal(name, str_of(but[i])) || (str_ends(str_of(but[i]), STR(".")) && str_starts(name, str_of(but[i]))))
             return true;
     return str_starts(name, STR("split.")) || str_equal(name, STR("general.alignment"));
 }

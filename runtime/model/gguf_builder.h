@@ -38,7 +38,8 @@ void gguf_element(struct gguf_builder *builder, const void *value, size_t n_byte
 /* A key of another file as it is. */
 void gguf_key_copy(struct gguf_builder *builder, const struct gguf_value *value);
 
-/* All keys of another file in their old order, but for those that say how it lies on the disk and those named in `but` (n_but). */
+/* All keys of another file in their old order, but for those that say how it lies on the disk and those named in `but` (n_but),
+ * where a name that ends in '.' stands for all that begin so. */
 void gguf_keys_copy(struct gguf_builder *builder, const struct gguf *from, const char *const *but, size_t n_but);
 
 /* A tensor of n_dims sizes ne whose rows come from rows, as type. The name is copied. */

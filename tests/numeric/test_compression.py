@@ -6,7 +6,7 @@ import subprocess
 import numpy as np
 import pytest
 
-from test_convert_tokenizer import WEIR, published, tiny_llama, vocabulary
+from test_convert_tokenizer import FIXTURES, WEIR, published, safetensors_file, tiny_llama, vocabulary
 
 TEXT = "It was a bright cold day in April, and the clocks were striking thirteen. The hallway smelt of boiled cabbage and old rag mats.\n" * 3
 
@@ -61,3 +61,111 @@ def test_perplexity_names_what_is_wrong(model, tmp_path):
     assert "fewer than two tokens" in weir("eval", "perplexity", "--model", model / "model.gguf", "--text", tmp_path / "empty", code=1).stderr
     assert "absent" in weir("eval", "perplexity", "--model", model / "model.gguf", "--text", tmp_path / "absent", code=1).stderr
     assert "--text is required" in weir("eval", "perplexity", "--model", model / "model.gguf", code=2).stderr
+
+
+# ---- pruning
+
+def with_idle_parts(name, array):
+    """Layer 1 of three adds nothing; in the others the second group of heads and columns 32 to 63 of the MLP don't."""
+    array = array.copy()
+    if name.endswith("o_proj"):
+        array[:, 16:] = 0
+    if name.endswith("down_proj"):
+        array[:, 32:64] = 0
+    if ".layers.1." in name and name.endswith(("o_proj", "down_proj")):
+        array[:] = 0
+    return array
+
+
+@pytest.fixture(scope="module")
+def idle(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("idle")
+    keys = vocabulary("gpt-2")
+    directory = tiny_llama(folder / "model", len(keys["tokenizer.ggml.tokens"]), 3, with_idle_parts, num_attention_heads=4, num_key_value_heads=2, intermediate_size=96)
+    published.dump(published.byte_level(keys, []), directory / "tokenizer.json")
+    weir("convert", "--model", directory, "--out", folder / "model.gguf", "--type", "F32")
+    (folder / "text.txt").write_text(TEXT)
+    return folder
+
+
+def run_logits(path, tmp_path, ids=tuple(range(100, 160))):
+    subprocess.run([WEIR, "logits", "--model", str(path), "--out", str(tmp_path / "l"), "--precision", "exact"], input=json.dumps({"ids": list(ids)}), capture_output=True,
+                   text=True, check=True)
+    return np.fromfile(tmp_path / "l", dtype="<f4").reshape(len(ids), -1)
+
+
+def prune(idle, out, *options, model="model.gguf"):
+    return json.loads(weir("prune", "--model", idle / model, "--out", out, "--text", idle / "text.txt", *options).stdout)
+
+
+@pytest.mark.parametrize("options, removed, heads, columns", [(("--layers", "1"), [1], 4, 96), (("--heads", "0.5"), [], 2, 96), (("--columns", "0.333"), [], 4, 64),
+                                                              (("--layers", "1", "--heads", "0.5", "--columns", "0.333"), [1], 2, 64)])
+def test_pruning_finds_the_parts_that_do_nothing_and_leaves_the_rest_as_it_was(options, removed, heads, columns, idle, tmp_path):
+    report = prune(idle, tmp_path / "p.gguf", *options)
+    assert report["layers_removed"] == removed and report["heads"] == heads and report["columns"] == columns
+    assert report["perplexity_after"] == pytest.approx(report["perplexity_before"], rel=1e-4) and report["layer_influence"][1] == pytest.approx(0, abs=1e-9)
+    assert np.abs(run_logits(tmp_path / "p.gguf", tmp_path) - run_logits(idle / "model.gguf", tmp_path)).max() < 1e-3
+    assert os.path.getsize(tmp_path / "p.gguf") < os.path.getsize(idle / "model.gguf")
+
+
+def test_pruning_a_directory_leaves_no_other_file_behind(idle, tmp_path):
+    report = prune(idle, tmp_path / "p.gguf", "--layers", "2", model="model")
+    assert report["layers"] == 1 and 1 in report["layers_removed"] and report["perplexity_after"] > 0
+    assert os.listdir(tmp_path) == ["p.gguf"]
+
+
+@pytest.mark.parametrize("options, why", [((), "nothing would go"), (("--layers", "3"), "none would stay"), (("--heads", "1"), "shares"), (("--layers", "-1"), "--layers")])
+def test_pruning_all_or_nothing_is_refused(options, why, idle, tmp_path):
+    done = subprocess.run([WEIR, "prune", "--model", str(idle / "model.gguf"), "--out", str(tmp_path / "p.gguf"), "--text", str(idle / "text.txt"), *options],
+                          capture_output=True, text=True)
+    assert done.returncode > 0 and why in done.stderr and not os.listdir(tmp_path)
+
+
+def test_packed_files_lose_layers_but_not_heads(idle, tmp_path):
+    weir("quantize", "--model", idle / "model.gguf", "--out", tmp_path / "q.gguf", "--type", "Q8_0")
+    done = weir("prune", "--model", tmp_path / "q.gguf", "--out", tmp_path / "p.gguf", "--text", idle / "text.txt", "--layers", "1")
+    assert json.loads(done.stdout)["layers_removed"] == [1]
+    assert "Q8_0" in weir("prune", "--model", tmp_path / "q.gguf", "--out", tmp_path / "h.gguf", "--text", idle / "text.txt", "--heads", "0.5", code=1).stderr
+
+
+# Where the attention's output matrix and the second one of the MLP are called otherwise, and what GPT-2 stores the other way round.
+FAMILIES = ["phi3-window", "phi", "gpt2", "starcoder2", "qwen2", "gemma2", "gemma3", "smollm3", "mixtral"]
+OUTPUTS, SECONDS = ("o_proj", "attn.c_proj", "self_attn.dense"), ("down_proj", "mlp.c_proj", "mlp.fc2")
+
+
+def bytes_only(directory):
+    """A tokenizer of the 256 bytes, for models with so many ids."""
+    characters = [chr(c) for c in list(range(33, 127)) + list(range(161, 173)) + list(range(174, 256))]
+    characters += [chr(256 + i) for i in range(256 - len(characters))]
+    keys = {"tokenizer.ggml.tokens": characters, "tokenizer.ggml.token_type": [1] * 256, "tokenizer.ggml.merges": []}
+    published.dump(published.byte_level(keys, []), directory / "tokenizer.json")
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_idle_heads_and_columns_go_whatever_the_family(name, tmp_path):
+    source, directory = os.path.join(FIXTURES, "hf", name), tmp_path / "model"
+    directory.mkdir()
+    config = json.load(open(os.path.join(source, "config.json")))
+    heads = config.get("num_attention_heads", config.get("n_head"))
+    groups = config.get("num_key_value_heads") or heads
+    experts, n_ff = "num_local_experts" in config, config.get("intermediate_size", 4 * config.get("n_embd", 0))
+    tensors = {}
+    for tensor, (shape, raw) in safetensors_file.read(os.path.join(source, "model.safetensors")).items():
+        array, stem = np.frombuffer(raw, dtype="<f4").reshape(shape).copy(), tensor.removesuffix(".weight")
+        inputs = array if name == "gpt2" else array.T
+        if stem.endswith(OUTPUTS) and array.ndim == 2:
+            inputs[-len(inputs) // groups:] = 0
+        elif stem.endswith(SECONDS) and array.ndim == 2:
+            inputs[:32] = 0
+        tensors[tensor] = (shape, array.tobytes())
+    safetensors_file.write(directory / "model.safetensors", tensors)
+    json.dump(config, open(directory / "config.json", "w"))
+    bytes_only(directory)
+    weir("convert", "--model", directory, "--out", tmp_path / "model.gguf", "--type", "F32")
+    (tmp_path / "text.txt").write_text(TEXT)
+    options = ([] if groups == 1 else ["--heads", str(1 / groups)]) + ([] if experts else ["--columns", str(32 / n_ff)])
+    report = prune(tmp_path, tmp_path / "p.gguf", *options)
+    assert report["heads"] == heads - (heads // groups if groups > 1 else 0)
+    assert np.abs(run_logits(tmp_path / "p.gguf", tmp_path) - run_logits(tmp_path / "model.gguf", tmp_path)).max() < 1e-3
+    report = prune(tmp_path, tmp_path / "l.gguf", "--layers", "1")
+    assert len(report["layers_removed"]) == 1 and np.isfinite(report["perplexity_after"])

@@ -26,22 +26,26 @@ def vocabulary(name):
     return published.metadata(os.path.join(FIXTURES, "tokenizers", name + ".gguf"))[0]
 
 
-def tiny_llama(directory, n_vocab, **config):
-    """One layer of width 32 with weights of a fixed seed."""
+def tiny_llama(directory, n_vocab, n_layers=1, edit=None, **config):
+    """Layers of width 32 with weights of a fixed seed; edit(name, array) may change them."""
     directory.mkdir()
     draw = np.random.default_rng(7)
-    width, n_ff = 32, 64
+    config = {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": n_layers,
+              "num_attention_heads": 2, "num_key_value_heads": 2, "max_position_embeddings": 512, "rms_norm_eps": 1e-5, "vocab_size": n_vocab,
+              "tie_word_embeddings": False, **config}
+    width, n_ff, n_kv = config["hidden_size"], config["intermediate_size"], config["hidden_size"] // config["num_attention_heads"] * config["num_key_value_heads"]
     shapes = {"model.embed_tokens": (n_vocab, width), "lm_head": (n_vocab, width), "model.norm": (width,)}
-    layer = "model.layers.0."
-    for name, shape in {"self_attn.q_proj": (width, width), "self_attn.k_proj": (width, width), "self_attn.v_proj": (width, width), "self_attn.o_proj": (width, width),
-                        "mlp.gate_proj": (n_ff, width), "mlp.up_proj": (n_ff, width), "mlp.down_proj": (width, n_ff), "input_layernorm": (width,),
-                        "post_attention_layernorm": (width,)}.items():
-        shapes[layer + name] = shape
-    safetensors_file.write(directory / "model.safetensors",
-                           {name + ".weight": (shape, draw.normal(0, 0.5, shape).astype("<f4").tobytes()) for name, shape in shapes.items()})
-    json.dump({"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": width, "intermediate_size": n_ff, "num_hidden_layers": 1,
-               "num_attention_heads": 2, "num_key_value_heads": 2, "max_position_embeddings": 512, "rms_norm_eps": 1e-5, "vocab_size": n_vocab,
-               "tie_word_embeddings": False, **config}, open(directory / "config.json", "w"))
+    for layer in range(n_layers):
+        for name, shape in {"self_attn.q_proj": (width, width), "self_attn.k_proj": (n_kv, width), "self_attn.v_proj": (n_kv, width), "self_attn.o_proj": (width, width),
+                            "mlp.gate_proj": (n_ff, width), "mlp.up_proj": (n_ff, width), "mlp.down_proj": (width, n_ff), "input_layernorm": (width,),
+                            "post_attention_layernorm": (width,)}.items():
+            shapes[f"model.layers.{layer}.{name}"] = shape
+    tensors = {}
+    for name, shape in shapes.items():
+        array = draw.normal(0, 0.5, shape).astype("<f4")
+        tensors[name + ".weight"] = (shape, (array if edit is None else edit(name, array)).tobytes())
+    safetensors_file.write(directory / "model.safetensors", tensors)
+    json.dump(config, open(directory / "config.json", "w"))
     return directory
 
 
