@@ -88,6 +88,18 @@ struct prune_options {
  * (that stay)}. Heads and columns of packed formats, and columns of experts, are WEIR_E_UNSUPPORTED. */
 int model_prune(const char *in, const char *out, str text, const struct prune_options *options, json_t **report, struct error *err) WEIR_CHECKED;
 
+struct factorise_options {
+    const char *matrices; /* Names in layers with commas between: attn_q, attn_k, attn_v, attn_qkv, attn_output, ffn_gate, ffn_up,
+                             ffn_down; NULL: those of the MLP. */
+    int rank;             /* Of each; 0: the multiple of 32 that keeps at most this share of its weights: */
+    double keep;
+    int first_layer, end_layer; /* Those from the first one to before the other; 0: to the last. */
+};
+/* Writes a decoder (GGUF file or Hugging Face directory) as GGUF file `out` with these matrices as products of two thinner ones, chosen so
+ * that little is lost on the text. *report, the caller's: {"perplexity" (of the text, before), "matrices" (how many), "weights_before",
+ * "weights_after" (of these), "lost" (mean share of what they give, squared)}. Only Weir runs such files. */
+int model_factorise(const char *in, const char *out, str text, const struct factorise_options *options, json_t **report, struct error *err) WEIR_CHECKED;
+
 /* ------------------------------------------------------------------ tokens */
 
 /* A growing list of token ids. Zero is an empty list. */

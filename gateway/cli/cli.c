@@ -26,6 +26,7 @@
     X(convert) \
     X(merge) \
     X(prune) \
+    X(factorise) \
     X(embed) \
     X(classify) \
     X(scan) \

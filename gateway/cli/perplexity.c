@@ -43,6 +43,28 @@ int cli_perplexities(const char *before, const char *adapter, const char *after,
     return status;
 }
 
+int cli_report(json_t *report, const char *model, const char *out, const char *text_path, const char *check_path, struct error *err)
+{
+    const struct model_options exact = {.precision = PRECISION_EXACT};
+    double before = json_number_value(json_object_get(report, "perplexity")), after = 0;
+    size_t n_tokens = 0;
+    struct buffer line;
+    int status = strcmp(check_path, text_path) == 0 ? 0 : cli_perplexity(model, &exact, check_path, &before, &n_tokens, err);
+    if (status == 0)
+        status = cli_perplexity(out, &exact, check_path, &after, &n_tokens, err);
+    if (status < 0)
+        return status;
+    json_object_del(report, "perplexity");
+    json_object_set_new(report, "tokens", json_integer((json_int_t)n_tokens));
+    json_object_set_new(report, "perplexity_before", json_real(before));
+    json_object_set_new(report, "perplexity_after", json_real(after));
+    buffer_init(&line, 1 << 20);
+    json_write(report, &line);
+    printf("%s\n", line.data != NULL ? line.data : "");
+    buffer_release(&line);
+    return 0;
+}
+
 static const struct verb verb = {
     .name = "eval perplexity",
     .help = "usage: weir eval perplexity [--model M] --text FILE [--json] [options]\n\n"

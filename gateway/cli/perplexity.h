@@ -13,6 +13,10 @@ int cli_perplexities(const char *before, const char *adapter, const char *after,
 /* The text of a file, at most 16 MiB; the caller releases it, also after an error. */
 int cli_read_text(const char *path, struct buffer *text, struct error *err) WEIR_CHECKED;
 
+/* Completes a report that has the perplexity of the model on text_path, before, by "perplexity_before" and "perplexity_after" (of out) on the
+ * text check_path, and prints it as one JSON line. */
+int cli_report(json_t *report, const char *model, const char *out, const char *text_path, const char *check_path, struct error *err) WEIR_CHECKED;
+
 /* weir eval perplexity: argv[0] is "perplexity". */
 int eval_perplexity(int argc, char **argv);
 

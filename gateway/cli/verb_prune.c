@@ -5,42 +5,16 @@
 
 extern const struct verb verb_prune;
 
-/* The report with what the pruned model makes of the text. */
-static int print_report(json_t *report, const char *out, const char *check, struct error *err)
-{
-    double after = 0;
-    size_t n_tokens = 0;
-    struct buffer line;
-    int status = cli_perplexity(out, &(struct model_options){.precision = PRECISION_EXACT}, check, &after, &n_tokens, err);
-    if (status < 0)
-        return status;
-    json_object_set_new(report, "tokens", json_integer((json_int_t)n_tokens));
-    json_object_set_new(report, "perplexity_after", json_real(after));
-    buffer_init(&line, 1 << 20);
-    json_write(report, &line);
-    printf("%s\n", line.data != NULL ? line.data : "");
-    buffer_release(&line);
-    return 0;
-}
-
 static int prune(const char *model, const char *out, const char *text_path, const char *check, const struct prune_options *options, struct error *err)
 {
     struct buffer text;
     json_t *report = NULL;
-    double before = 0;
-    size_t n_tokens = 0;
     int status = cli_read_text(text_path, &text, err);
     if (status == 0)
         status = model_prune(model, out, buffer_str(&text), options, &report, err);
-    if (status == 0 && strcmp(check, text_path) == 0)
-        before = json_number_value(json_object_get(report, "perplexity"));
-    else if (status == 0)
-        status = cli_perplexity(model, &(struct model_options){.precision = PRECISION_EXACT}, check, &before, &n_tokens, err);
     if (status == 0) {
         fprintf(stderr, "weir prune: wrote %s\n", out);
-        json_object_del(report, "perplexity");
-        json_object_set_new(report, "perplexity_before", json_real(before));
-        status = print_report(report, out, check, err);
+        status = cli_report(report, model, out, text_path, check, err);
     }
     json_decref(report);
     buffer_release(&text);

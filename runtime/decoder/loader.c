@@ -42,6 +42,10 @@ weight_names gguf_names = {
 
 enum { MAX_STEM = 200 };
 
+/* A matrix W of low rank as two, W = B A: A and B under the name of W. Only files of `weir factorise` have them. */
+#define LOW_INNER ".low_a.weight"
+#define LOW_OUTER ".low_b.weight"
+
 /* Writes a pattern with the layer and the expert in their places. */
 static void expand(const char *pattern, int layer, int expert, char *out, size_t n_out)
 {
@@ -87,7 +91,8 @@ const struct tensor *loader_find(const struct loader *loader, enum weight weight
 
 bool loader_has(const struct loader *loader, enum weight weight, int layer, int expert)
 {
-    return loader_find(loader, weight, layer, expert, ".weight") != NULL || loader_find(loader, weight, layer, expert, ".qweight") != NULL;
+    return loader_find(loader, weight, layer, expert, ".weight") != NULL || loader_find(loader, weight, layer, expert, ".qweight") != NULL ||
+           loader_find(loader, weight, layer, expert, LOW_INNER) != NULL;
 }
 
 int loader_missing(const struct loader *loader, enum weight weight, int layer, const char *suffix)
@@ -311,16 +316,45 @@ static void adapter_names(const struct loader *loader, const struct matrix *matr
         expand(loader->hf_names[matrix->weight], matrix->layer, matrix->expert, hf, MAX_STEM);
 }
 
-/* A matrix that must be worked out in f32: unpacked, or with an adapter added. */
-static int make_f32(struct loader *loader, struct linear **out, const struct matrix *matrix, const struct tensor *view,
+/* Both halves of a matrix of low rank, with the rows of B that are wanted. */
+static int make_product(struct loader *loader, struct linear **out, const struct matrix *matrix, const float *bias)
+{
+    const struct tensor *a = loader_find(loader, matrix->weight, matrix->layer, matrix->expert, LOW_INNER),
+                        *b = loader_find(loader, matrix->weight, matrix->layer, matrix->expert, LOW_OUTER);
+    if (b == NULL)
+        return bad_tensor(loader, a, "has no other half beside it");
+    if (a->ne[1] < 1 || a->ne[1] > matrix->n_in)
+        return bad_tensor(loader, a, "has a rank of %lld, more than %d columns can have", (long long)a->ne[1], matrix->n_in);
+    struct matrix inner = *matrix, outer = *matrix;
+    struct tensor inner_view, outer_view;
+    struct linear *linear;
+    inner.n_out = outer.n_in = (int)a->ne[1];
+    inner.first_row = inner.n_rows = 0;
+    int status = view_rows(loader, &inner, a, &inner_view);
+    if (status == 0)
+        status = view_rows(loader, &outer, b, &outer_view);
+    if (status == 0)
+        status = linear_new(&linear, &inner_view, 0, NULL, 1, loader->precision, loader->err);
+    if (status == 0)
+        status = linear_new_product(out, &outer_view, linear, bias, loader->precision, loader->err);
+    return status;
+}
+
+/* A matrix that must be worked out in f32: unpacked, or with an adapter added. product: a matrix of low rank, freed. */
+static int make_f32(struct loader *loader, struct linear **out, const struct matrix *matrix, const struct tensor *view, struct linear *product,
                     const struct adapter_delta *delta, float scale, const float *bias)
 {
     size_t n_out = (size_t)matrix->n_out, n_in = (size_t)matrix->n_in;
     float *w = malloc(n_out * n_in * sizeof *w);
-    if (w == NULL)
+    if (w == NULL) {
+        linear_free(product);
         return no_memory(loader);
+    }
     int status = 0;
-    if (view != NULL) {
+    if (product != NULL) {
+        for (size_t row = 0; row < n_out; row++)
+            linear_row(product, (int64_t)row, w + row * n_in);
+    } else if (view != NULL) {
         for (size_t row = 0; row < n_out; row++)
             dequantize_row(view->type, (const uint8_t *)view->data + row * (view->n_bytes / n_out), w + row * n_in, matrix->n_in);
     } else {
@@ -332,6 +366,7 @@ static int make_f32(struct loader *loader, struct linear **out, const struct mat
         status = no_memory(loader);
     if (status == 0)
         status = linear_new_f32(out, w, matrix->n_out, matrix->n_in, bias, loader->precision, loader->err);
+    linear_free(product);
     free(w);
     return status;
 }
@@ -354,12 +389,14 @@ int loader_linear(struct loader *loader, struct linear **out, const struct matri
 {
     const struct tensor *tensor = loader_find(loader, matrix->weight, matrix->layer, matrix->expert, ".weight");
     bool packed = tensor == NULL && loader_find(loader, matrix->weight, matrix->layer, matrix->expert, ".qweight") != NULL;
-    if (tensor == NULL && !packed)
+    bool low = tensor == NULL && !packed && loader_find(loader, matrix->weight, matrix->layer, matrix->expert, LOW_INNER) != NULL;
+    if (tensor == NULL && !packed && !low)
         return loader_missing(loader, matrix->weight, matrix->layer, ".weight");
     struct tensor view = {0};
+    struct linear *product = NULL;
     const float *bias;
     float scale;
-    int status = packed ? 0 : view_rows(loader, matrix, tensor, &view);
+    int status = packed || low ? 0 : view_rows(loader, matrix, tensor, &view);
     if (status == 0)
         status = read_scale(loader, matrix, &scale);
     if (status == 0)
@@ -371,12 +408,15 @@ int loader_linear(struct loader *loader, struct linear **out, const struct matri
     int adapted = loader->adapter == NULL ? 0 : loader_adapter(loader, matrix, loader->adapter, &delta, loader->err);
     if (adapted < 0)
         return adapted;
+    if (low && (status = make_product(loader, adapted ? &product : out, matrix, adapted ? NULL : bias)) < 0)
+        return status;
     if (packed || adapted)
-        status = make_f32(loader, out, matrix, packed ? NULL : &view, adapted ? &delta : NULL, scale, bias);
-    else
+        status = make_f32(loader, out, matrix, packed || low ? NULL : &view, product, adapted ? &delta : NULL, scale, bias);
+    else if (!low)
         status = linear_new(out, &view, 0, bias, scale, loader->precision, loader->err);
     if (status < 0)
         return status;
-    loader->n_parameters += (int64_t)matrix->n_out * matrix->n_in;
+    int64_t rank = low ? loader_find(loader, matrix->weight, matrix->layer, matrix->expert, LOW_INNER)->ne[1] : 0;
+    loader->n_parameters += low ? rank * (matrix->n_out + (matrix->first_row == 0 ? matrix->n_in : 0)) : (int64_t)matrix->n_out * matrix->n_in;
     return keep_linear(loader, *out, matrix);
 }

@@ -27,6 +27,7 @@ struct linear {
     struct rows rows;
     float *owned;            /* f32 rows of linear_new_f32 where the form keeps them. */
     struct packing *packing; /* NULL: the form of rows. */
+    struct linear *inner;    /* What its input goes through first, NULL: nothing. */
 };
 
 static int tensor_check(const struct tensor *w, int expert, struct error *err)
@@ -116,10 +117,26 @@ int linear_new_f32(struct linear **out, const float *w, int n_out, int n_in, con
     return 0;
 }
 
+int linear_new_product(struct linear **out, const struct tensor *w, struct linear *inner_take, const float *bias, enum precision precision,
+                       struct error *err)
+{
+    int status = linear_new(out, w, 0, bias, 1, precision, err);
+    if (status == 0 && (*out)->rows.n_in != inner_take->rows.n_out) {
+        status = error_set(err, WEIR_E_INVALID, w->name, "reads %d columns of a matrix that gives %d", (*out)->rows.n_in, inner_take->rows.n_out);
+        linear_free(*out);
+    }
+    if (status < 0)
+        linear_free(inner_take);
+    else
+        (*out)->inner = inner_take;
+    return status;
+}
+
 void linear_free(struct linear *linear)
 {
     if (linear == NULL)
         return;
+    linear_free(linear->inner);
     if (linear->packing != NULL) {
         packed_release(&linear->packing->packed);
         pthread_mutex_destroy(&linear->packing->lock);
@@ -131,7 +148,7 @@ void linear_free(struct linear *linear)
 
 int linear_n_in(const struct linear *linear)
 {
-    return linear->rows.n_in;
+    return linear->inner != NULL ? linear->inner->rows.n_in : linear->rows.n_in;
 }
 
 int linear_n_out(const struct linear *linear)
@@ -141,15 +158,34 @@ int linear_n_out(const struct linear *linear)
 
 size_t linear_bytes(const struct linear *linear)
 {
+    size_t inner = linear->inner != NULL ? linear_bytes(linear->inner) : 0;
     if (linear->packing != NULL)
-        return linear->packing->packed.group_bytes * (size_t)linear->packing->packed.n_groups;
-    return linear->rows.row_bytes * (size_t)linear->rows.n_out;
+        return inner + linear->packing->packed.group_bytes * (size_t)linear->packing->packed.n_groups;
+    return inner + linear->rows.row_bytes * (size_t)linear->rows.n_out;
+}
+
+static void read_row(const struct rows *rows, int64_t id, float *out)
+{
+    assert(id >= 0 && id < rows->n_out);
+    dequantize_row(rows->type, rows->data + (size_t)id * rows->row_bytes, out, rows->n_in);
 }
 
 void linear_row(const struct linear *linear, int64_t id, float *out)
 {
-    assert(id >= 0 && id < linear->rows.n_out);
-    dequantize_row(linear->rows.type, linear->rows.data + (size_t)id * linear->rows.row_bytes, out, linear->rows.n_in);
+    const struct linear *inner = linear->inner;
+    if (inner == NULL) {
+        read_row(&linear->rows, id, out);
+        return;
+    }
+    size_t n_in = (size_t)inner->rows.n_in, rank = (size_t)linear->rows.n_in;
+    float *weights = scratch_take(SCRATCH_INNER, (rank + n_in) * sizeof *weights), *row = weights + rank;
+    read_row(&linear->rows, id, weights);
+    memset(out, 0, n_in * sizeof *out);
+    for (size_t r = 0; r < rank; r++) {
+        read_row(&inner->rows, (int64_t)r, row);
+        for (size_t i = 0; i < n_in; i++)
+            out[i] += weights[r] * row[i];
+    }
 }
 
 enum { PACK_CHUNK = 4 };
@@ -166,6 +202,8 @@ static void pack_chunk(void *arg, int chunk, int thread)
 void linear_pack(const struct linear *linear, struct pool *pool)
 {
     struct packing *packing = linear->packing;
+    if (linear->inner != NULL)
+        linear_pack(linear->inner, pool);
     if (packing == NULL || atomic_load_explicit(&packing->is_ready, memory_order_acquire))
         return;
     pthread_mutex_lock(&packing->lock);
@@ -322,11 +360,31 @@ static void apply_together(const struct linear *const *linears, int n_linears, s
         pool_run(pool, n_chunks, apply_chunk, &job);
 }
 
+/* The inner product into memory of the calling thread, then the outer one. */
+static void apply_product(const struct linear *linear, struct pool *pool, const float *x, int n_rows, float *y)
+{
+    const struct linear *inner = linear->inner;
+    float *between = scratch_take(SCRATCH_INNER, (size_t)n_rows * (size_t)inner->rows.n_out * sizeof *between);
+    apply_together(&inner, 1, pool, x, n_rows, &between, NULL);
+    apply_together(&linear, 1, pool, between, n_rows, &y, NULL);
+}
+
 void linear_apply_many(const struct linear *const *linears, int n_linears, struct pool *pool, const float *x, int n_rows, float *const *y)
 {
-    for (int from = 0; from < n_linears && n_rows > 0; from += MAX_TOGETHER) {
-        int n = n_linears - from < MAX_TOGETHER ? n_linears - from : MAX_TOGETHER;
-        apply_together(linears + from, n, pool, x, n_rows, y + from, NULL);
+    const struct linear *whole[MAX_TOGETHER];
+    float *to[MAX_TOGETHER];
+    int n = 0;
+    for (int i = 0; i < n_linears && n_rows > 0; i++) {
+        if (linears[i]->inner != NULL) {
+            apply_product(linears[i], pool, x, n_rows, y[i]);
+        } else {
+            whole[n] = linears[i];
+            to[n++] = y[i];
+        }
+        if (n == MAX_TOGETHER || (n > 0 && i == n_linears - 1)) {
+            apply_together(whole, n, pool, x, n_rows, to, NULL);
+            n = 0;
+        }
     }
 }
 
@@ -336,8 +394,10 @@ void linear_apply_gated(const struct linear *gate, const struct linear *up, enum
     assert(gate->rows.n_out == up->rows.n_out);
     const struct linear *const both[] = {gate, up};
     float *const y[] = {y_gate, y_up};
-    bool same_form = (gate->packing == NULL) == (up->packing == NULL);
-    if (n_rows > 0)
+    bool whole = gate->inner == NULL && up->inner == NULL, same_form = whole && (gate->packing == NULL) == (up->packing == NULL);
+    if (!whole)
+        linear_apply_many(both, 2, pool, x, n_rows, y);
+    else if (n_rows > 0)
         apply_together(both, 2, pool, x, n_rows, y, same_form ? &activation : NULL);
     if (!same_form)
         activate_gate(activation, y_gate, y_up, (int64_t)n_rows * gate->rows.n_out);

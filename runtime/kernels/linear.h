@@ -23,6 +23,9 @@ int linear_new_int8(struct linear **out, const struct tensor *w, int expert, con
 /* From f32 rows the caller computed (merged adapters, unpacked GPTQ/AWQ): copied, then not needed. */
 int linear_new_f32(struct linear **out, const float *w, int n_out, int n_in, const float *bias, enum precision precision,
                    struct error *err) WEIR_CHECKED;
+/* y = w (inner x) + b: a matrix of low rank as two. inner is freed with it, or at once on failure. */
+int linear_new_product(struct linear **out, const struct tensor *w, struct linear *inner_take, const float *bias, enum precision precision,
+                       struct error *err) WEIR_CHECKED;
 void linear_free(struct linear *linear);
 int linear_n_in(const struct linear *linear);
 int linear_n_out(const struct linear *linear);

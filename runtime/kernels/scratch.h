@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-enum scratch_slot { SCRATCH_ACTIVATIONS, SCRATCH_UNPACKED, SCRATCH_ATTENTION, SCRATCH_TILES, SCRATCH_PARTIAL, N_SCRATCH_SLOTS };
+enum scratch_slot { SCRATCH_ACTIVATIONS, SCRATCH_UNPACKED, SCRATCH_ATTENTION, SCRATCH_TILES, SCRATCH_PARTIAL, SCRATCH_INNER, N_SCRATCH_SLOTS };
 
 /* At least n_bytes, aligned to 64, contents undefined; the same slot's earlier pointer is no longer valid. Ends the process
  * with a message when memory runs out: a forward pass has no way back from there. */

@@ -54,6 +54,8 @@ static int add_part(struct merge *merge, const struct matrix *matrix, const stru
     struct arena *arena = &merge->builder.arena;
     const struct loader *loader = &merge->decoder->loader;
     const struct tensor *tensor = loader_find(loader, matrix->weight, matrix->layer, matrix->expert, ".weight");
+    if (tensor == NULL)
+        return error_set(err, WEIR_E_UNSUPPORTED, merge->in, "the adapter changes a matrix that has been factorised or packed as int4; merge first");
     if (matrix->weight == W_TOKEN_EMBD)
         return error_set(err, WEIR_E_UNSUPPORTED, merge->in, "the adapter changes the embedding, which can't be merged");
     if (loader_find(loader, matrix->weight, matrix->layer, matrix->expert, ".scale") != NULL)

@@ -241,7 +241,11 @@ static void add_tensor(struct prune *prune, const struct tensor *tensor)
     snprintf(name, sizeof name, "blk.%d.%s", place, rest);
     str suffix = str_of(rest), stem;
     (void)!str_split(&suffix, '.', &stem);
-    bool bias = str_equal(suffix, STR("bias"));
+    bool bias = str_equal(suffix, STR("bias")), factorised = str_starts(suffix, STR("low_"));
+    if (factorised && (prune->keep.groups[layer] != NULL || prune->keep.columns[layer] != NULL)) {
+        gguf_builder_fail(builder, WEIR_E_UNSUPPORTED, tensor->name, "has been factorised: heads and columns are pruned first");
+        return;
+    }
     if (bias || str_equal(suffix, STR("weight")))
         selection(prune, layer, stem, bias ? tensor->ne[0] : tensor->ne[1], &rows, &n_out, &columns, &n_in);
     if (rows == NULL && (columns == NULL || bias)) {

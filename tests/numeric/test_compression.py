@@ -169,3 +169,99 @@ def test_idle_heads_and_columns_go_whatever_the_family(name, tmp_path):
     assert np.abs(run_logits(tmp_path / "p.gguf", tmp_path) - run_logits(tmp_path / "model.gguf", tmp_path)).max() < 1e-3
     report = prune(tmp_path, tmp_path / "l.gguf", "--layers", "1")
     assert len(report["layers_removed"]) == 1 and np.isfinite(report["perplexity_after"])
+
+
+# ---- factorising
+
+def of_low_rank(name, array):
+    """The MLP's matrices and q have rank 8."""
+    if name.endswith(("gate_proj", "up_proj", "down_proj", "q_proj")):
+        draw = np.random.default_rng(len(name) + array.shape[0])
+        return (draw.normal(0, 0.4, (array.shape[0], 8)) @ draw.normal(0, 0.4, (8, array.shape[1]))).astype("<f4")
+    return array
+
+
+@pytest.fixture(scope="module")
+def thin(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("thin")
+    keys = vocabulary("gpt-2")
+    directory = tiny_llama(folder / "model", len(keys["tokenizer.ggml.tokens"]), 2, of_low_rank, intermediate_size=96)
+    published.dump(published.byte_level(keys, []), directory / "tokenizer.json")
+    weir("convert", "--model", directory, "--out", folder / "model.gguf", "--type", "F32")
+    (folder / "text.txt").write_text(TEXT)
+    return folder
+
+
+def factorise(folder, out, *options, model="model.gguf"):
+    return json.loads(weir("factorise", "--model", folder / model, "--out", out, "--text", folder / "text.txt", *options).stdout)
+
+
+def test_matrices_of_low_rank_are_found_to_be_so_and_answers_stay(thin, tmp_path):
+    report = factorise(thin, tmp_path / "f.gguf", "--rank", "8", "--matrices", "attn_q,ffn_gate,ffn_up,ffn_down")
+    assert report["matrices"] == 8 and report["lost"] < 1e-7
+    assert report["weights_before"] == 2 * (32 * 32 + 3 * 32 * 96) and report["weights_after"] == 2 * 8 * (64 + 3 * 128)
+    assert report["perplexity_after"] == pytest.approx(report["perplexity_before"], rel=1e-4)
+    want = run_logits(thin / "model.gguf", tmp_path)
+    assert np.abs(run_logits(tmp_path / "f.gguf", tmp_path) - want).max() < 2e-3
+    again = tmp_path / "g.gguf"
+    factorise(thin, again, "--rank", "8", "--matrices", "attn_q,ffn_gate,ffn_up,ffn_down")
+    assert again.read_bytes() == (tmp_path / "f.gguf").read_bytes(), "equal inputs give equal files"
+
+
+def test_a_lower_rank_costs_more_and_saves_more(thin, tmp_path):
+    reports = [factorise(thin, tmp_path / "f.gguf", "--rank", str(rank)) for rank in (6, 3)]
+    assert 0 < reports[0]["lost"] < reports[1]["lost"] < 1 and reports[0]["weights_after"] > reports[1]["weights_after"]
+    assert reports[0]["perplexity_after"] != reports[0]["perplexity_before"]
+
+
+def test_what_is_lost_is_no_more_than_the_best_matrix_of_that_rank_loses(tmp_path):
+    """Against the singular values, with columns weighed by what comes into them: the same for all here, as an MLP reads a norm."""
+    keys = vocabulary("gpt-2")
+    directory = tiny_llama(tmp_path / "model", len(keys["tokenizer.ggml.tokens"]), 1, num_attention_heads=2)
+    published.dump(published.byte_level(keys, []), directory / "tokenizer.json")
+    (tmp_path / "text.txt").write_text(TEXT)
+    weir("convert", "--model", directory, "--out", tmp_path / "model.gguf", "--type", "F32")
+    report = factorise(tmp_path, tmp_path / "f.gguf", "--rank", "10", "--matrices", "ffn_up")
+    w = np.frombuffer(safetensors_file.read(directory / "model.safetensors")["model.layers.0.mlp.up_proj.weight"][1], dtype="<f4").reshape(64, 32)
+    squares = np.linalg.svd(w.astype(np.float64), compute_uv=False) ** 2
+    plain = squares[10:].sum() / squares.sum()
+    assert report["lost"] < 1.1 * plain, "weighing columns only makes it easier; the iteration is near the optimum"
+
+
+def test_a_factorised_model_is_quantized_and_takes_adapters(thin, tmp_path):
+    factorise(thin, tmp_path / "f.gguf", "--rank", "8")
+    weir("quantize", "--model", tmp_path / "f.gguf", "--out", tmp_path / "q.gguf", "--type", "Q8_0")
+    want = run_logits(tmp_path / "f.gguf", tmp_path)
+    assert np.mean((run_logits(tmp_path / "q.gguf", tmp_path) - want) ** 2) / np.mean(want**2) < 1e-3
+    adapter = tmp_path / "adapter"
+    adapter.mkdir()
+    draw = np.random.default_rng(5)
+    name = "base_model.model.model.layers.0.mlp.up_proj"
+    safetensors_file.write(adapter / "adapter_model.safetensors", {name + ".lora_A.weight": ((4, 32), draw.normal(0, 0.3, (4, 32)).astype("<f4").tobytes()),
+                                                                   name + ".lora_B.weight": ((96, 4), draw.normal(0, 0.3, (96, 4)).astype("<f4").tobytes())})
+    json.dump({"peft_type": "LORA", "r": 4, "lora_alpha": 4, "bias": "none"}, open(adapter / "adapter_config.json", "w"))
+    rows = []
+    for model in (thin / "model.gguf", tmp_path / "f.gguf"):
+        subprocess.run([WEIR, "logits", "--model", str(model), "--out", str(tmp_path / "l"), "--precision", "exact", "--adapter", str(adapter)],
+                       input=json.dumps({"ids": list(range(100, 160))}), capture_output=True, text=True, check=True)
+        rows.append(np.fromfile(tmp_path / "l", dtype="<f4"))
+    assert np.abs(rows[0] - rows[1]).max() < 5e-3 and np.abs(rows[0] - run_logits(thin / "model.gguf", tmp_path).ravel()).max() > 0.1
+    assert "factorised" in weir("merge", "--model", tmp_path / "f.gguf", "--adapter", adapter, "--out", tmp_path / "m.gguf", code=1).stderr
+    assert "factorised" in weir("prune", "--model", tmp_path / "f.gguf", "--out", tmp_path / "p.gguf", "--text", thin / "text.txt", "--columns", "0.34", code=1).stderr
+    assert "layers_removed" in weir("prune", "--model", tmp_path / "f.gguf", "--out", tmp_path / "p.gguf", "--text", thin / "text.txt", "--layers", "1").stdout
+
+
+@pytest.mark.parametrize("options, why", [(("--rank", "30"), "no smaller"), (("--rank", "8", "--matrices", "ffn_sideways"), "ffn_sideways"), (("--rank", "8", "--keep", "0.5"), "either"),
+                                          ((), "either"), (("--rank", "8", "--layers", "7-9"), "no such matrices"), (("--rank", "8", "--layers", "x"), "range")])
+def test_factorising_refuses_what_makes_no_sense(options, why, thin, tmp_path):
+    done = subprocess.run([WEIR, "factorise", "--model", str(thin / "model.gguf"), "--out", str(tmp_path / "f.gguf"), "--text", str(thin / "text.txt"), *options],
+                          capture_output=True, text=True)
+    assert done.returncode > 0 and why in done.stderr and not os.listdir(tmp_path)
+
+
+def test_a_file_with_one_half_is_refused_by_name(thin, tmp_path):
+    factorise(thin, tmp_path / "f.gguf", "--rank", "8")
+    data = (tmp_path / "f.gguf").read_bytes()
+    (tmp_path / "f.gguf").write_bytes(data.replace(b"blk.1.ffn_up.low_b.weight", b"blk.1.ffn_up.low_c.weight"))
+    done = subprocess.run([WEIR, "logits", "--model", str(tmp_path / "f.gguf"), "--out", str(tmp_path / "l")], input='{"ids":[1]}', capture_output=True, text=True)
+    assert done.returncode == 1 and "blk.1.ffn_up.low_a.weight" in done.stderr and "other half" in done.stderr
