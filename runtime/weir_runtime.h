@@ -67,9 +67,9 @@ bool model_has_adapter(const struct model *model, const char *name);
  * none. From F32, F16 and BF16 only. out is replaced whole or left as it was. */
 int model_quantize(const char *in, const char *out, const char *format, const char *imatrix, struct error *err) WEIR_CHECKED;
 
-/* Writes a Hugging Face directory (floats, GPTQ or AWQ int4; every decoder that GGUF has an architecture for) as GGUF file `out`,
- * matrices as "F32", "F16" or "BF16", with its tokenizer and chat template unless weights_only. What GGUF can't say of a model is
- * WEIR_E_UNSUPPORTED; what llama.cpp computes otherwise is logged. */
+/* Writes a Hugging Face directory (floats, GPTQ or AWQ int4; every decoder that GGUF has an architecture for; BERT, RoBERTa and
+ * DistilBERT) as GGUF file `out`, matrices as "F32", "F16" or "BF16", with its tokenizer and chat template unless weights_only. What
+ * GGUF can't say of a model is WEIR_E_UNSUPPORTED; what llama.cpp computes otherwise is logged. */
 int model_convert(const char *in, const char *out, const char *format, bool weights_only, struct error *err) WEIR_CHECKED;
 
 /* Writes a decoder (GGUF file or Hugging Face directory) as GGUF file `out` with a LoRA adapter (GGUF file or PEFT directory) merged into

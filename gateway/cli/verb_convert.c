@@ -30,7 +30,7 @@ const struct verb verb_convert = {
     .summary = "write a Hugging Face model as GGUF",
     .help = "usage: weir convert --model DIRECTORY --out OUT.gguf [--type F16] [--weights-only]\n\n"
             "Writes a Hugging Face directory (config.json and safetensors; floats, GPTQ or AWQ int4) as a GGUF file that llama.cpp loads too: the\n"
-            "weights of every decoder that Weir runs, its tokenizer and its chat template. A model that GGUF can't describe is refused with the\n"
+            "weights of every decoder that Weir runs (of encoders BERT, RoBERTa and DistilBERT), its tokenizer and its chat template. A model that GGUF can't describe is refused with the\n"
             "reason; where llama.cpp would compute it or cut its words otherwise than it was published, a warning says so.\n\n"
             "  --model DIRECTORY  what to read\n"
             "  --out OUT          the file to write; replaced whole, or left as it was on an error\n"

@@ -43,8 +43,12 @@ const char *const *head_labels(struct weights *weights, int n_labels)
         char key[16];
         snprintf(key, sizeof key, "%d", i);
         const json_t *name = json_object_get(names, key);
-        labels[i] = json_is_string(name) ? arena_strdup(&weights->arena, str_of(json_string_value(name)))
-                                         : arena_printf(&weights->arena, "LABEL_%d", i);
+        str own;
+        if (model_file_is_gguf(weights->file) && gguf_array_str(weights->file, "bert.classifier.output_labels", (size_t)i, &own) > 0)
+            labels[i] = arena_strdup(&weights->arena, own);
+        else
+            labels[i] = json_is_string(name) ? arena_strdup(&weights->arena, str_of(json_string_value(name)))
+                                             : arena_printf(&weights->arena, "LABEL_%d", i);
         if (labels[i] == NULL) {
             weights_fail(weights, WEIR_E_MEMORY, "id2label", "out of memory");
             return NULL;

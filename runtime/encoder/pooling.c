@@ -1,6 +1,7 @@
 /* Pooling. The files read (sentence-transformers): modules.json, an array of {"type": "…models.Pooling", "path": "1_Pooling"};
  * <path>/config.json of the Pooling module, {"pooling_mode_mean_tokens": true, …}; sentence_bert_config.json,
- * {"max_seq_length": 256}. In GGUF: "<architecture>.pooling_type" (0 none, 1 mean, 2 CLS, 3 last). */
+ * {"max_seq_length": 256}. In GGUF: "<architecture>.pooling_type" (0 none, 1 mean, 2 CLS, 3 last), and keys
+ * that `weir convert` adds (encoder/convert.c). */
 #include "encoder/pooling.h"
 
 #include <math.h>
@@ -118,6 +119,15 @@ void pooling_open(struct weights *weights, struct pooling *pooling)
     if (model_file_is_gguf(weights->file)) {
         int type = config_int(weights, "pooling_type", 0, 4, 1);
         pooling->rows = type == 2 ? POOL_FIRST : type == 3 ? POOL_LAST : POOL_MEAN;
+        bool as_pooled = false;
+        struct error err = {0};
+        if (gguf_bool(weights->file, "weir.embedding_as_pooled", &as_pooled, &err) < 0)
+            weights_fail(weights, err.status, "weir.embedding_as_pooled", "%s", err.text);
+        pooling->normalised = !as_pooled;
+        int64_t most = 0;
+        if (gguf_i64(weights->file, "weir.max_tokens", &most, &err) < 0 || most < 0 || most > INT32_MAX)
+            weights_fail(weights, WEIR_E_INVALID, "weir.max_tokens", "is no number of tokens");
+        pooling->max_tokens = (int)most;
         return;
     }
     json_t *modules = read_sibling(weights, "modules.json");

@@ -4,6 +4,8 @@
 #include "decoder/adapter.h"
 #include "decoder/convert.h"
 #include "chat/chat.h"
+#include "encoder/convert.h"
+#include "encoder/encoder.h"
 #include "model/model_file.h"
 #include "tokenizer/gguf_keys.h"
 #include "weir_runtime.h"
@@ -52,25 +54,55 @@ static str name_of(const char *path)
     return name;
 }
 
-static int write(struct conversion *conversion, struct error *err)
+static void add_head(struct conversion *conversion, const char *architecture)
+{
+    struct gguf_builder *builder = &conversion->builder;
+    gguf_key_str(builder, "general.architecture", str_of(architecture));
+    gguf_key_str(builder, "general.type", STR("model"));
+    gguf_key_str(builder, "general.name", name_of(conversion->in));
+    gguf_key_u32(builder, "general.file_type", conversion->type == TENSOR_F32 ? 0 : conversion->type == TENSOR_F16 ? 1 : 32);
+}
+
+static void add_tokenizer(struct conversion *conversion, int n_vocab)
+{
+    if (conversion->tokenizer != NULL) {
+        tokenizer_add_keys(conversion->tokenizer, conversion->file, n_vocab, &conversion->builder);
+        add_template(conversion);
+    } else {
+        gguf_key_str(&conversion->builder, "tokenizer.ggml.model", STR("no_vocab"));
+    }
+}
+
+static int write_decoder(struct conversion *conversion, struct error *err)
 {
     struct gguf_builder *builder = &conversion->builder;
     const char *architecture = decoder_gguf_name(conversion->decoder);
     if (architecture == NULL)
         return error_set(err, WEIR_E_UNSUPPORTED, conversion->in, "GGUF has no architecture for it");
-    gguf_key_str(builder, "general.architecture", str_of(architecture));
-    gguf_key_str(builder, "general.type", STR("model"));
-    gguf_key_str(builder, "general.name", name_of(conversion->in));
-    gguf_key_u32(builder, "general.file_type", conversion->type == TENSOR_F32 ? 0 : conversion->type == TENSOR_F16 ? 1 : 32);
+    add_head(conversion, architecture);
     decoder_add_keys(conversion->decoder, builder);
-    if (conversion->tokenizer != NULL) {
-        tokenizer_add_keys(conversion->tokenizer, conversion->file, conversion->decoder->config.n_vocab, builder);
-        add_template(conversion);
-    } else {
-        gguf_key_str(builder, "tokenizer.ggml.model", STR("no_vocab"));
-    }
+    add_tokenizer(conversion, conversion->decoder->config.n_vocab);
     decoder_add_tensors(conversion->decoder, builder, conversion->type);
     return gguf_builder_write(builder, conversion->out, check, conversion);
+}
+
+static int check_encoder(void *user, const char *path, struct error *err)
+{
+    struct model *model;
+    int status = model_open(&model, path, &(struct model_options){.precision = PRECISION_EXACT, .n_threads = 1}, err);
+    model_close(status == 0 ? model : NULL);
+    return status;
+}
+
+static int write_encoder(struct conversion *conversion, struct error *err)
+{
+    int n_vocab;
+    add_head(conversion, "bert");
+    int status = encoder_add_gguf(conversion->file, conversion->type, &conversion->builder, &n_vocab, err);
+    if (status < 0)
+        return status;
+    add_tokenizer(conversion, n_vocab);
+    return gguf_builder_write(&conversion->builder, conversion->out, check_encoder, conversion);
 }
 
 int convert_type(const char *format, enum tensor_type *out, struct error *err)
@@ -102,17 +134,20 @@ int convert_directory(const char *in, const char *adapter, const char *out, enum
     int status = model_file_open(&conversion.file, in, err);
     if (status < 0)
         return status;
+    bool encoder = encoder_knows(model_file_architecture(conversion.file));
     if (model_file_is_gguf(conversion.file))
         status = error_set(err, WEIR_E_INVALID, in, "is no Hugging Face directory");
+    else if (encoder && adapter != NULL)
+        status = error_set(err, WEIR_E_UNSUPPORTED, in, "adapters are for generating models");
     gguf_builder_init(&conversion.builder, err);
-    if (status == 0)
+    if (status == 0 && !encoder)
         status = decoder_open(&conversion.decoder, conversion.file, &(struct model_options){.precision = PRECISION_EXACT, .adapter = adapter}, err);
-    if (status == 0)
+    if (status == 0 && !encoder)
         status = check_adapter(&conversion, err);
     if (status == 0 && !weights_only)
         status = tokenizer_open(&conversion.tokenizer, conversion.file, err);
     if (status == 0)
-        status = write(&conversion, err);
+        status = encoder ? write_encoder(&conversion, err) : write_decoder(&conversion, err);
     gguf_builder_release(&conversion.builder);
     tokenizer_close(conversion.tokenizer);
     decoder_close(conversion.decoder);

@@ -6,6 +6,7 @@ import subprocess
 import numpy as np
 import pytest
 
+import test_encoders as encoders
 from test_decoders import FIXTURES, WEIR, check, hf_cases, is_decoder, logits
 
 DIRECTORIES = [os.path.join(FIXTURES, "hf", name) for name in sorted(os.listdir(os.path.join(FIXTURES, "hf")))]
@@ -69,3 +70,35 @@ def test_what_gguf_can_not_say_is_refused_and_leaves_nothing(name, changes, why,
     done = subprocess.run([WEIR, "convert", "--model", str(directory), "--out", str(tmp_path / "out" / "out.gguf")], capture_output=True, text=True)
     assert done.returncode == 1 and why in done.stderr, done.stderr
     assert not os.listdir(tmp_path / "out")
+
+
+ENCODERS = [path for path in DIRECTORIES if os.path.basename(path) in
+            ("bert", "bert-published-names", "bert-seqcls", "roberta", "roberta-seqcls", "distilbert")]
+
+
+@pytest.mark.parametrize("directory", ENCODERS, ids=os.path.basename)
+def test_a_converted_encoder_gives_the_same_vectors_and_classes(directory, tmp_path):
+    name, out = os.path.basename(directory), tmp_path / "out.gguf"
+    convert(directory, out, "--type", "F32")
+    n = encoders.check(name, "embed", "last_hidden_state", "tokens", str(out))
+    n += encoders.check(name, "classify", "logits", "logits", str(out)) if "seqcls" in name else 0
+    assert n > 0
+    lines = [{"id": 1, "ids": [5, 9, 100, 3]}]
+    want, got = (encoders.answers("embed", "--model", str(model), "--precision", "exact", lines=lines)[0]["embedding"] for model in (directory, out))
+    assert np.abs(np.array(want) - np.array(got)).max() < 1e-5
+
+
+@pytest.mark.parametrize("name", ["bert-tokcls", "distilbert-seqcls", "albert", "deberta-v2"])
+def test_an_encoder_that_gguf_has_no_form_for_is_refused(name, tmp_path):
+    done = subprocess.run([WEIR, "convert", "--model", os.path.join(FIXTURES, "hf", name), "--out", str(tmp_path / "out.gguf")], capture_output=True, text=True)
+    assert done.returncode == 1 and not os.listdir(tmp_path)
+
+
+def test_minilm_from_gguf_embeds_texts_as_from_its_directory(tmp_path):
+    directory = os.path.join(os.environ.get("WEIR_CACHE") or os.path.expanduser("~/.cache/weir"), "models/all-minilm-l6-v2")
+    assert os.path.isdir(directory), f"{directory} is not there: `weir pull` fetches it"
+    convert(directory, tmp_path / "out.gguf", "--type", "F32")
+    lines = [{"id": i, "text": text} for i, text in enumerate(("How do I reset my password?", "Ünïcödé, na\u0308ive  and\ttabs", "word " * 400, "", "\u4f60\u597d [SEP] <s>"))]
+    want, got = (encoders.answers("embed", "--model", str(model), "--precision", "exact", lines=lines) for model in (directory, tmp_path / "out.gguf"))
+    for a, b in zip(want, got):
+        assert np.abs(np.array(a["embedding"]) - np.array(b["embedding"])).max() < 1e-5
