@@ -109,17 +109,19 @@ static int take_apart(struct factorise *factorise, const struct tensor *tensor, 
     struct rewrite *rewrite = &factorise->rewrite;
     struct arena *arena = &rewrite->builder.arena;
     int n_in = (int)tensor->ne[0], n_out = (int)tensor->ne[1], rank = rank_of(factorise->options, n_out, n_in);
+    char where[192];
+    model_where(where, sizeof where, rewrite->in, "tensor", str_of(tensor->name));
     size_t n_stem = strlen(tensor->name) - strlen(".weight"), row_bytes = tensor_row_bytes(tensor->type, n_in);
     if ((int64_t)rank * (n_in + n_out) >= (int64_t)n_in * n_out)
-        return error_set(err, WEIR_E_INVALID, tensor->name, "is %d x %d: two matrices of rank %d would be no smaller", n_out, n_in, rank);
+        return error_set(err, WEIR_E_INVALID, where, "is %d x %d: two matrices of rank %d would be no smaller", n_out, n_in, rank);
     char name[128];
     snprintf(name, sizeof name, "%.*s.scale", (int)n_stem, tensor->name);
     if (tensor->n_dims != 2 || model_file_tensor(rewrite->file, name) != NULL)
-        return error_set(err, WEIR_E_UNSUPPORTED, tensor->name, "is no single matrix, or has a scale beside it");
+        return error_set(err, WEIR_E_UNSUPPORTED, where, "is no single matrix, or has a scale beside it");
     float *w = malloc((size_t)n_out * (size_t)n_in * sizeof *w), *importance = importance_of(factorise, layer, input, n_in);
     float *a = arena_array(arena, (size_t)rank * (size_t)n_in, sizeof *a), *b = arena_array(arena, (size_t)rank * (size_t)n_out, sizeof *b);
     double lost = 0;
-    int status = w == NULL || importance == NULL || a == NULL || b == NULL ? error_set(err, WEIR_E_MEMORY, tensor->name, "no memory") : 0;
+    int status = w == NULL || importance == NULL || a == NULL || b == NULL ? error_set(err, WEIR_E_MEMORY, where, "no memory") : 0;
     for (int row = 0; row < n_out && status == 0; row++)
         dequantize_row(tensor->type, (const uint8_t *)tensor->data + (size_t)row * row_bytes, w + (size_t)row * (size_t)n_in, n_in);
     if (status == 0) {

@@ -36,10 +36,12 @@ int model_perplexity(struct model *model, str text, double *perplexity, size_t *
     struct ids ids = {0};
     if (info->kind != MODEL_DECODER || tokenizer == NULL)
         return error_set(err, WEIR_E_INVALID, info->path, "a perplexity needs a generating model with a tokenizer");
+    if (info->n_context < 3)
+        return error_set(err, WEIR_E_INVALID, info->path, "a perplexity needs a context of at least three tokens");
     int status = tokenizer_encode(tokenizer, text, TOKENIZE_BARE, &ids, err);
     int32_t piece[PIECE + 1], bos = tokenizer_bos(tokenizer);
     size_t n_bos = bos >= 0 && bos < info->n_vocab, most = PIECE;
-    if (info->n_context > 1 && (size_t)info->n_context < PIECE + n_bos)
+    if ((size_t)info->n_context < PIECE + n_bos)
         most = (size_t)info->n_context - n_bos;
     struct foresight foresight = {.ids = piece, .first = n_bos + 1, .n_vocab = info->n_vocab};
     for (size_t at = 0; at < ids.n && status == 0; at += most) {

@@ -204,6 +204,13 @@ static void selection(struct prune *prune, int layer, str stem, int64_t n_rows, 
     }
 }
 
+static void fail(struct prune *prune, const struct tensor *tensor, const char *what)
+{
+    char where[192];
+    model_where(where, sizeof where, prune->rewrite.in, "tensor", str_of(tensor->name));
+    gguf_builder_fail(&prune->rewrite.builder, WEIR_E_UNSUPPORTED, where, "%s", what);
+}
+
 static void add_cut(struct prune *prune, const struct tensor *tensor, const char *name, const int *rows, int n_out, const int *columns, int n_in)
 {
     struct gguf_builder *builder = &prune->rewrite.builder;
@@ -215,7 +222,9 @@ static void add_cut(struct prune *prune, const struct tensor *tensor, const char
         return;
     }
     if (tensor_type_block(tensor->type) > 1) {
-        gguf_builder_fail(builder, WEIR_E_UNSUPPORTED, tensor->name, "is %s: heads and columns are pruned from F32, F16 and BF16; quantize afterwards", tensor_type_name(tensor->type));
+        char what[128];
+        snprintf(what, sizeof what, "is %s: heads and columns are pruned from F32, F16 and BF16; quantize afterwards", tensor_type_name(tensor->type));
+        fail(prune, tensor, what);
         return;
     }
     *cut = (struct cut){tensor, vector ? NULL : rows, vector ? rows : columns, vector ? n_out : columns != NULL ? n_in : tensor->ne[0], row};
@@ -243,7 +252,7 @@ static void add_tensor(struct prune *prune, const struct tensor *tensor)
     (void)!str_split(&suffix, '.', &stem);
     bool bias = str_equal(suffix, STR("bias")), factorised = str_starts(suffix, STR("low_"));
     if (factorised && (prune->keep.groups[layer] != NULL || prune->keep.columns[layer] != NULL)) {
-        gguf_builder_fail(builder, WEIR_E_UNSUPPORTED, tensor->name, "has been factorised: heads and columns are pruned first");
+        fail(prune, tensor, "has been factorised: heads and columns are pruned first");
         return;
     }
     if (bias || str_equal(suffix, STR("weight")))

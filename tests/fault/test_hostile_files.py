@@ -1,5 +1,5 @@
 """Hostile model files through the verbs: models of ../shared/fixtures, mutated and cut at many places with a fixed seed, given to
-`weir logits|embed|tokenize|render|quantize`. Each run ends by itself within 20 s, within its memory limit, with exit 0, or with exit 1 and a
+`weir logits|embed|tokenize|render|quantize|convert|merge|prune|factorise|eval`. Each run ends by itself within 20 s, within its memory limit, with exit 0, or with exit 1 and a
 message that names the file. Under AddressSanitizer (WEIR_BINARY of the asan preset) every fault is a failure too."""
 import concurrent.futures
 import json
@@ -180,6 +180,10 @@ def test_mutated_directories(tmp_path):
                         weights.write_bytes(bytes_mutate(data, mine, 0, n))
                 options = ["--out", os.devnull] if verb == "logits" else []
                 fault = run_weir(f"{verb} {folder.name}", [verb, "--model", str(folder), *options], ids_line(mine), folder.name)
+                if fault is None and i % 2 == 0:
+                    out = tmp_path / (folder.name + ".gguf")
+                    fault = run_weir(f"convert {folder.name}", ["convert", "--model", str(folder), "--out", str(out)], "", folder.name)
+                    out.unlink(missing_ok=True)
                 if fault is None or ROUNDS <= 4:
                     shutil.rmtree(folder)
                 return fault
@@ -207,6 +211,45 @@ def test_mutated_adapters(tmp_path):
                 data = weights.read_bytes()
                 weights.write_bytes(bytes_mutate(data, mine, 0, 8 + struct.unpack_from("<Q", data)[0]))
             return run_weir(f"logits --adapter {folder.name}", ["logits", "--model", model, "--adapter", str(folder), "--out", os.devnull], ids_line(mine), folder.name)
+
+        jobs.append(job)
+    run_all(jobs)
+
+
+def test_mutated_files_that_are_to_be_made_smaller(tmp_path):
+    """A small Llama with a tokenizer of bytes, and what factorising makes of it, through the verbs that rewrite models."""
+    chance = random.Random(SEED + 5)
+    source, directory, text = os.path.join(FIXTURES, "hf", "llama-lora"), tmp_path / "model", tmp_path / "text.txt"
+    directory.mkdir()
+    for name in ("config.json", "model.safetensors"):
+        shutil.copyfile(os.path.join(source, name), directory / name)
+    characters = [chr(c) for c in list(range(33, 127)) + list(range(161, 173)) + list(range(174, 256))]
+    characters += [chr(256 + i) for i in range(256 - len(characters))]
+    (directory / "tokenizer.json").write_text(json.dumps({"model": {"type": "BPE", "vocab": {c: i for i, c in enumerate(characters)}, "merges": []}, "decoder": {"type": "ByteLevel"},
+                                                          "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": False}, "normalizer": {"type": "NFC"}}))
+    text.write_text("It is what it is. " * 8)
+    whole, halves = tmp_path / "whole.gguf", tmp_path / "halves.gguf"
+    for arguments in (["convert", "--model", directory, "--out", whole, "--type", "F32"], ["factorise", "--model", whole, "--out", halves, "--text", text, "--rank", "8"]):
+        done = subprocess.run([WEIR, *map(str, arguments)], capture_output=True, text=True, env=ENVIRONMENT)
+        assert done.returncode == 0, done.stderr
+    verbs = [["prune", "--text", str(text), "--layers", "1"], ["prune", "--text", str(text), "--heads", "0.5", "--columns", "0.5"], ["factorise", "--text", str(text), "--rank", "8"],
+             ["merge", "--adapter", os.path.join(source, "adapter")], ["eval", "perplexity", "--text", str(text)]]
+    jobs = []
+    for i in range(40 * ROUNDS):
+        seed = chance.random()
+
+        def job(i=i, seed=seed):
+            mine = random.Random(seed)
+            data, verb = (halves if i % 3 == 2 else whole).read_bytes(), verbs[i % len(verbs)]
+            path = tmp_path / f"smaller-{i}.gguf"
+            path.write_bytes(gguf_numbers_mutate(data, mine) if i % 4 == 0 else bytes_mutate(data, mine, 0, data.rfind(b".weight", 0, 60000) + 40))
+            out, words = ([], 2) if verb[0] == "eval" else (["--out", str(path) + ".out"], 1)
+            fault = run_weir(f"{verb[0]} {path.name}", [*verb[:words], "--model", str(path), *verb[words:], *out], "", path.name)
+            if fault is not None and "does not name" in fault and "llama-lora/adapter" in fault:
+                fault = None  # The adapter is named, which does not fit any more.
+            if fault is None or ROUNDS <= 4:
+                path.unlink()
+            return fault
 
         jobs.append(job)
     run_all(jobs)
