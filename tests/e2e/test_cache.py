@@ -6,10 +6,12 @@ import signal
 import subprocess
 
 import pytest
+import script_model
 from gateway_case import MODEL, Stream, ask, assert_books_balance, gateway, question, rows_of, wait_for
 from provider import TEXT, Provider
 from weir_process import BINARY
 
+TEMPLATES = pathlib.Path(os.environ.get("WEIR_SHARED", pathlib.Path(__file__).parents[3] / "shared")) / "fixtures" / "templates" / "models"
 CACHE = {"exact": True, "semantic": True, "ttl": "1h", "max_bytes": "1MiB"}
 
 
@@ -219,6 +221,23 @@ def test_off_unless_configured_and_each_kind_by_itself(folder, far):
         with gateway(folder / name, {"first": far}, settings) as weir:
             asked = [ask(weir, body=question(text)) for text in ("What is a weir?", "What is a weir?", "what's a weir")]
             assert [a.headers["x-weir-route"].split(":")[0] for a in asked] == expected, name
+
+
+@pytest.mark.parametrize("made_by_stream", [False, True])
+def test_of_models_that_reason_only_what_is_text_alone_is_kept(folder, made_by_stream):
+    root = folder / f"reasoning-{made_by_stream}"
+    root.mkdir()
+    source = (TEMPLATES / "Qwen3-0.6B.jinja").read_bytes().decode()
+    said = {"plain": "It is cold in Oslo.", "thought": "<think>\nI must look.\n</think>\n\nIt is cold in Oslo."}
+    others = {name: {"path": str(script_model.write(root / f"{name}.gguf", source, {"\n": text}, "<|im_end|>", ["<|im_start|>"], bos="<|im_end|>"))}
+              for name, text in said.items()}
+    with gateway(root / "weir", settings={"models": {"others": others}, "cache": CACHE}) as weir:
+        for name, second in (("plain", "cache"), ("thought", "local")):
+            body = question("Is it cold in Oslo?", "local/" + name, temperature=0)
+            first = Stream(weir, body).drain().text if made_by_stream else text_of(ask(weir, body=body))
+            again = ask(weir, body=body)
+            assert again.headers["x-weir-route"] == second, name
+            assert text_of(again) == first == "It is cold in Oslo."
 
 
 def test_nothing_of_it_reaches_the_disk(weir, far, folder):
