@@ -28,7 +28,7 @@ static void say(const json_t *decision)
         printf("score     P(local answers well) %.2f, P(remote does) %.2f, gain %.2f against a largest regret of %.2f; %s, %s\n",
                json_number_value(json_object_get(score, "p_local")), json_number_value(json_object_get(score, "p_remote")),
                json_number_value(json_object_get(score, "gain")), json_number_value(json_object_get(json_object_get(decision, "inputs"), "max_regret")),
-               json_string_value(json_object_get(score, "domain")), json_string_value(json_object_get(score, "tier")));
+               json_is_string(json_object_get(score, "domain")) ? json_string_value(json_object_get(score, "domain")) : "no domain", json_string_value(json_object_get(score, "tier")));
     else
         printf("score     none: no trained head is there\n");
     const json_t *promise = json_object_get(json_object_get(decision, "inputs"), "promise");
