@@ -54,8 +54,7 @@ def test_a_further_model_is_listed_loaded_when_asked_for_and_answers_under_its_n
         assert ask(weir, "/v1/completions", {"model": "one", "prompt": "One, two,", "max_tokens": 3}).status == 200
         assert ask(weir, "/v1/embeddings", {"model": "local/one", "input": "x"}).status == 404
         assert ask(weir, body=talk("local/three")).status == 404
-        rows = weir.query("SELECT model, route FROM decision ORDER BY rowid")
-        assert ("local/one", "local") in rows
+        wait_for(lambda: ("local/one", "local") in weir.query("SELECT model, route FROM decision ORDER BY rowid"), "the decision's row")
 
 
 def test_a_model_that_does_not_fit_beside_the_others_takes_the_place_of_the_one_unused_longest(tmp_path):
@@ -87,7 +86,7 @@ def test_a_broken_or_too_large_model_is_a_503_that_names_no_file_and_is_recorded
         assert any("memory_budget" in line for line in weir.log)
         assert metric(weir, "weir_model_load_failures_total") == 3
         assert metric(weir, "weir_models_used_bytes") == 0
-        assert [r[0] for r in weir.query("SELECT status FROM outcome")] == [503, 503, 503]
+        wait_for(lambda: [r[0] for r in weir.query("SELECT status FROM outcome")] == [503, 503, 503], "three outcomes")
         text_of(ask(weir, body=talk("local")))
 
 
@@ -223,7 +222,8 @@ def test_documents_are_ranked_by_cosine_without_a_cross_encoder_and_the_ledger_k
             refused = ask(weir, "/v1/rerank", rerank(**bad))
             assert refused.status == 400 and refused.body["error"]["param"] == param, (bad, refused.body)
         assert ask(weir, "/v1/rerank", rerank(model="gpt-4o")).status == 404
-        assert weir.query("SELECT count(*) FROM decision d JOIN outcome o USING (decision_id) WHERE d.endpoint = '/v1/rerank' AND o.result = 'ok'")[0][0] == 2
+        wait_for(lambda: weir.query("SELECT count(*) FROM decision d JOIN outcome o USING (decision_id) WHERE d.endpoint = '/v1/rerank' AND o.result = 'ok'")[0][0] == 2,
+                 "two outcomes")
         assert any(line.startswith("weir_requests_total") and "rerank" in line for line in ask(weir, "/metrics", method="GET").body.decode().splitlines())
 
 
