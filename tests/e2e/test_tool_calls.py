@@ -9,7 +9,7 @@ import openai
 import pytest
 
 import script_model
-from gateway_case import MODEL, ask, gateway, rows_of, wait_for
+from gateway_case import MODEL, ask, gateway, rows, rows_of
 from provider import Provider
 from weir_process import BINARY
 
@@ -109,8 +109,8 @@ def test_reasoning_text_and_calls_come_apart_whole_and_streamed(client, weir):
     thought = whole.usage.completion_tokens_details.reasoning_tokens
     # Tokens are pieces of two or three characters here.
     assert len("<think>I must look, twice.</think>") / 4 < thought < whole.usage.completion_tokens / 2
-    row = wait_for(lambda: weir.query("SELECT finish_reason, route FROM outcome WHERE decision_id = '%s'" % raw.headers["x-weir-decision-id"]), "the outcome's row")
-    assert row == [("tool_calls", "local")]
+    outcome = rows(weir, raw.headers["x-weir-decision-id"]).outcome
+    assert (outcome["finish_reason"], outcome["route"]) == ("tool_calls", "local")
     chunks = list(create(client, "all", stream=True, stream_options={"include_usage": True}))
     assert chunks[0].choices[0].delta.role == "assistant" and not chunks[0].choices[0].delta.content
     assert gathered(chunks) == ("Let me see.", "I must look, twice.", calls_of(message), "tool_calls")
