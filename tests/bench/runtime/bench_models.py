@@ -43,7 +43,7 @@ SCALARS = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?
 
 
 def read_header(path):
-    """(context length, bytes of the matrices that a token meets, multiplications in them) of a GGUF file."""
+    """(context length, bytes of the matrices that an answer's token meets, multiplications of a prompt's: without the head) of a GGUF file."""
     with open(path, "rb") as file:
         def take(form):
             return struct.unpack(form, file.read(struct.calcsize(form)))[0]
@@ -84,7 +84,7 @@ def read_header(path):
         for extent in shape:
             n *= extent
         n_bytes += n // BLOCKS[kind][0] * BLOCKS[kind][1]
-        macs += n
+        macs += 0 if name in ("output.weight", "token_embd.weight") else n  # Only a prompt's last token goes through the head.
     return context, n_bytes, macs
 
 
