@@ -158,12 +158,16 @@ static void decide_auto(const struct decide_inputs *in, struct decision *out, co
     double threshold = in->promised ? in->threshold : in->max_regret;
     if (in->session_remote)
         threshold -= fabs(threshold) / 2;
+    if (in->drift)
+        threshold -= fabs(threshold) / 2;
     if ((double)in->gain > threshold)
         go_remote(in, out, "gain_above_max_regret");
     else
         go_local(out, "gain_within_max_regret");
     if (in->promised)
         reason(out, "max_regret_promised");
+    if (in->drift)
+        reason(out, "feedback_drift");
 }
 
 void decide(const struct decide_inputs *in, struct decision *out)

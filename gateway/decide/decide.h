@@ -10,7 +10,7 @@
  *      it can, else refuse
  *   6. auto: local cannot → remote; nothing left → local; the documents cover it → local; else remote iff gain > the threshold
  *      that the head promises for max_regret, or max_regret itself without a promise (half of it once the conversation has left
- *      before); no score → local (closed on failure). */
+ *      before, and half of it while the tenant's feedback has raised the drift alarm, `feedback_drift`); no score → local (closed on failure). */
 #ifndef WEIR_DECIDE_DECIDE_H
 #define WEIR_DECIDE_DECIDE_H
 
@@ -69,6 +69,7 @@ struct decide_inputs {
     bool budget_limited;
     int64_t budget_nusd;         /* Left, when limited. */
     bool session_remote;         /* The conversation's last turn was answered remotely, as its tool calls show. */
+    bool drift;                  /* The tenant's ratings say that max_regret does not hold (feedback/drift.h). */
     char prices_version[DECIDE_WORD_BYTES];
     struct decide_target targets[DECIDE_MAX_TARGETS];
     int n_targets;

@@ -122,10 +122,10 @@ json_t *decide_inputs_json(const struct decide_inputs *in)
     json_t *promise = in->promised ? json_pack("{s:f, s:f, s:I}", "threshold", in->threshold, "confidence", in->confidence, "lines",
                                                (json_int_t)in->promise_lines)
                                    : json_null();
-    return json_pack("{s:s, s:s, s:f, s:o, s:{s:s, s:b, s:s}, s:o, s:o, s:o, s:{s:s, s:s}, s:o, s:b, s:s, s:o}", "name", name_kind_name(in->kind), "model", in->model,
+    return json_pack("{s:s, s:s, s:f, s:o, s:{s:s, s:b, s:s}, s:o, s:o, s:o, s:{s:s, s:s}, s:o, s:b, s:b, s:s, s:o}", "name", name_kind_name(in->kind), "model", in->model,
                      "max_regret", in->max_regret, "promise", promise, "verdict", "effect", effect_name(in->effect), "local_permitted", in->local_permitted,
                      "data_class", in->data_class, "score", score, "cache", cache, "knowledge", knowledge, "local", "state", local_state_name(in->local), "detail", in->local_detail,
-                     "budget_nusd", in->budget_limited ? json_integer(in->budget_nusd) : json_null(), "session_remote", in->session_remote,
+                     "budget_nusd", in->budget_limited ? json_integer(in->budget_nusd) : json_null(), "session_remote", in->session_remote, "drift", in->drift,
                      "prices_version", in->prices_version, "targets", targets);
 }
 
@@ -288,6 +288,8 @@ int decide_inputs_parse(const json_t *json, struct decide_inputs *out, struct er
     out->budget_limited = budget != MONEY_UNKNOWN;
     out->budget_nusd = out->budget_limited ? budget : 0;
     read_bool(&r, json, "session_remote", &out->session_remote);
+    if (json_object_get(json, "drift") != NULL) /* Rows of before there was feedback have none. */
+        read_bool(&r, json, "drift", &out->drift);
     read_text(&r, json, "prices_version", out->prices_version, sizeof out->prices_version);
     read_targets(&r, json_object_get(json, "targets"), out);
     return r.status;

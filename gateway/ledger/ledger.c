@@ -99,7 +99,7 @@ static int append(struct ledger *ledger, struct ledger_row *row, struct ledger_p
     }
     int status = 0;
     pthread_mutex_lock(&ledger->lock);
-    int64_t room = row->table == ROW_DECISION ? ledger->max_waiting : ledger->max_waiting * OTHERS_PER_DECISION;
+    int64_t room = row->table == ROW_DECISION || row->table == ROW_FEEDBACK ? ledger->max_waiting : ledger->max_waiting * OTHERS_PER_DECISION;
     if (ledger->closing) {
         status = WEIR_E_STATE;
     } else if (ledger->n_waiting >= room) {
@@ -108,6 +108,7 @@ static int append(struct ledger *ledger, struct ledger_row *row, struct ledger_p
         *ledger->rows_tail = row;
         ledger->rows_tail = &row->next;
         ledger->n_waiting++;
+        ledger->n_accepted++;
         pthread_cond_signal(&ledger->wake);
     }
     pthread_mutex_unlock(&ledger->lock);
@@ -134,6 +135,20 @@ int ledger_append_attempt(struct ledger *ledger, const struct ledger_attempt *ro
 int ledger_append_outcome(struct ledger *ledger, const struct ledger_outcome *row)
 {
     return append(ledger, row_of_outcome(row), NULL, NULL, NULL);
+}
+
+int ledger_append_feedback(struct ledger *ledger, const struct ledger_feedback *row, struct ledger_port *port, ledger_done_fn *done, void *user)
+{
+    return append(ledger, row_of_feedback(row), port, port != NULL ? done : NULL, user);
+}
+
+void ledger_settle(struct ledger *ledger)
+{
+    pthread_mutex_lock(&ledger->lock);
+    int64_t accepted = ledger->n_accepted;
+    while (ledger->n_accepted - ledger->n_waiting < accepted && ledger->stats.status == 0 && !ledger->closing)
+        pthread_cond_wait(&ledger->job_done, &ledger->lock);
+    pthread_mutex_unlock(&ledger->lock);
 }
 
 int ledger_append_pack(struct ledger *ledger, const char *sha256_hex, const char *name, const char *version)

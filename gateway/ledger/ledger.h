@@ -1,4 +1,4 @@
-/* Ledger: the SQLite log of decisions, attempts and outcomes (ledger.db in the data folder). One thread and one connection
+/* Ledger: the SQLite log of decisions, attempts, outcomes and feedback (ledger.db in the data folder). One thread and one connection
  * write and checkpoint; appends are queued, never block, and are committed in natural groups: at once when the writer is
  * idle, and what arrives meanwhile (at most 100 rows) is the next group.
  *
@@ -110,12 +110,26 @@ struct ledger_outcome {
     const char *price_version;
 };
 
+/* A rating of a decision's answer. The last one of a decision counts. */
+struct ledger_feedback {
+    const char *decision_id;
+    int64_t time_ns;
+    const char *tenant, *key_id; /* Who rated. */
+    int64_t rating_ppm;        /* -1,000,000 (down) … 1,000,000 (up). */
+    int64_t correct;           /* 1, 0; LEDGER_NULL: not said. */
+};
+
 /* All thread-safe. port and done may be NULL (no callback). Errors: WEIR_E_FULL, WEIR_E_MEMORY, WEIR_E_STATE (closing);
  * with an error done is not called and nothing was accepted. */
 int ledger_append_decision(struct ledger *ledger, const struct ledger_decision *row, struct ledger_port *port,
                            ledger_done_fn *done, void *user) WEIR_CHECKED;
 int ledger_append_attempt(struct ledger *ledger, const struct ledger_attempt *row) WEIR_CHECKED;
 int ledger_append_outcome(struct ledger *ledger, const struct ledger_outcome *row) WEIR_CHECKED;
+/* As many wait as decisions do: WEIR_E_FULL. */
+int ledger_append_feedback(struct ledger *ledger, const struct ledger_feedback *row, struct ledger_port *port,
+                           ledger_done_fn *done, void *user) WEIR_CHECKED;
+/* Waits until the rows accepted before are in the file, or cannot be written now: for a worker that reads them there. */
+void ledger_settle(struct ledger *ledger);
 /* A row of `pack` and of `price`: what a sha256 or a version in a decision stands for. Known ones are left alone. */
 int ledger_append_pack(struct ledger *ledger, const char *sha256, const char *name, const char *version) WEIR_CHECKED;
 int ledger_append_prices(struct ledger *ledger, const struct prices *prices) WEIR_CHECKED;

@@ -47,10 +47,11 @@ struct ledger {
 
     pthread_mutex_t lock;  /* Guards all below up to the writer's part. */
     pthread_cond_t wake;   /* The writer waits here. */
-    pthread_cond_t job_done;
+    pthread_cond_t job_done; /* Broadcast after jobs, commits and failed commits. */
     struct ledger_row *rows, **rows_tail;
     struct ledger_job *jobs, **jobs_tail;
     int64_t n_waiting;     /* Rows not yet written, the writer's included. */
+    int64_t n_accepted;    /* Since the start, those of n_waiting included. */
     int64_t max_waiting;
     bool closing;
     struct ledger_stats stats;

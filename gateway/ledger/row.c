@@ -18,6 +18,7 @@ const struct table_spec row_tables[ROW_TABLES] = {
                      "decision_id,time_ns,tenant,key_id,route,result,status,finish_reason,error_code,prompt_tokens,cached_tokens,"
                      "completion_tokens,cost_nusd,counterfactual_nusd,price_version,first_token_us,total_us,seams",
                      true},
+    [ROW_FEEDBACK] = {"feedback", "decision_id,time_ns,tenant,key_id,rating_ppm,correct", true},
     [ROW_PACK] = {"pack", "pack_sha256,name,version,time_ns", false},
     [ROW_PRICE] = {"price", "price_version,model,provider,input_nusd,cached_input_nusd,output_nusd", false},
 };
@@ -139,6 +140,18 @@ struct ledger_row *row_of_outcome(const struct ledger_outcome *o)
     put_integer(&draft, o->total_us);
     put_integer(&draft, o->seams);
     return row_make(ROW_OUTCOME, &draft);
+}
+
+struct ledger_row *row_of_feedback(const struct ledger_feedback *f)
+{
+    struct draft draft = {.n = 0};
+    put_text(&draft, f->decision_id);
+    put_integer(&draft, f->time_ns);
+    put_text(&draft, f->tenant);
+    put_text(&draft, f->key_id);
+    put_integer(&draft, f->rating_ppm);
+    put_integer(&draft, f->correct);
+    return row_make(ROW_FEEDBACK, &draft);
 }
 
 struct ledger_row *row_of_pack(const char *sha256_hex, const char *name, const char *version)

@@ -6,8 +6,9 @@
 
 #include <sqlite3.h>
 
-enum row_table { ROW_DECISION, ROW_ATTEMPT, ROW_OUTCOME, ROW_PACK, ROW_PRICE, ROW_TABLES };
-enum { ROW_MAX_VALUES = 32 };
+/* The first ROW_LEAFED are leaves of the tree. */
+enum row_table { ROW_DECISION, ROW_ATTEMPT, ROW_OUTCOME, ROW_FEEDBACK, ROW_PACK, ROW_PRICE, ROW_TABLES };
+enum { ROW_LEAFED = ROW_PACK, ROW_MAX_VALUES = 32 };
 
 struct row_value {
     const char *text; /* NULL: an integer. */
@@ -42,6 +43,7 @@ extern const struct table_spec row_tables[ROW_TABLES];
 struct ledger_row *row_of_decision(const struct ledger_decision *decision);
 struct ledger_row *row_of_attempt(const struct ledger_attempt *attempt);
 struct ledger_row *row_of_outcome(const struct ledger_outcome *outcome);
+struct ledger_row *row_of_feedback(const struct ledger_feedback *feedback);
 struct ledger_row *row_of_pack(const char *sha256, const char *name, const char *version);
 struct ledger_row *row_of_price(const char *version, const struct price *price);
 

@@ -1,6 +1,6 @@
-/* The schema of ledger.db, version 1, and the work of a start: migration, the tree's edge, interrupted decisions.
+/* The schema of ledger.db, version 2 (1 has no feedback), and the work of a start: migration, the tree's edge, interrupted decisions.
  *
- * decision, attempt and outcome share one sequence, leaf_index (their rowid): the order in which rows were committed and
+ * decision, attempt, outcome and feedback share one sequence, leaf_index (their rowid): the order in which rows were committed and
  * the leaf's number in the RFC 6962 tree. leaf_hash is SHA-256(0x00 || canonical row), see row_canonical. Rows are never
  * changed after their insert. checkpoint holds tree heads: the root over leaves 0 … tree_size - 1, and in edge the roots of
  * the perfect subtrees (largest first) from which appending goes on. Money is in nano-USD (price: per million tokens), times in ns since 1970 or in us.
@@ -49,6 +49,16 @@ static const char schema_1[] =
     " sum(completion_tokens) AS completion_tokens, sum(cost_nusd) AS cost_nusd, avg(first_byte_us) AS mean_first_byte_us"
     " FROM attempt GROUP BY 1, 2, 3, 4;";
 
+static const char schema_2[] =
+    "CREATE TABLE feedback(leaf_index INTEGER PRIMARY KEY, leaf_hash BLOB NOT NULL, decision_id TEXT NOT NULL, time_ns INTEGER NOT NULL,"
+    " tenant TEXT, key_id TEXT, rating_ppm INTEGER NOT NULL CHECK(rating_ppm BETWEEN -1000000 AND 1000000),"
+    " correct INTEGER CHECK(correct IN (0, 1))) STRICT;"
+    "CREATE INDEX feedback_decision ON feedback(decision_id);"
+    /* The rating that counts: a decision's last. */
+    "CREATE VIEW rating AS SELECT f.decision_id, f.time_ns, f.tenant, f.rating_ppm / 1e6 AS rating, f.correct,"
+    " coalesce(o.route, d.route) AS route FROM feedback f JOIN decision d USING (decision_id) LEFT JOIN outcome o USING (decision_id)"
+    " WHERE f.leaf_index = (SELECT max(leaf_index) FROM feedback g WHERE g.decision_id = f.decision_id);";
+
 int sqlite_fail(sqlite3 *db, int code, const char *where, struct error *err)
 {
     enum weir_status status = WEIR_E_IO;
@@ -96,6 +106,17 @@ static int read_integer(sqlite3 *db, const char *sql, const char *where, int64_t
     return code == SQLITE_ROW ? 0 : code == SQLITE_DONE ? error_set(err, WEIR_E_NOT_FOUND, where, "no row") : sqlite_fail(db, code, where, err);
 }
 
+bool schema_has_table(sqlite3 *db, const char *name)
+{
+    sqlite3_stmt *statement;
+    if (sqlite3_prepare_v2(db, "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1", -1, &statement, NULL) != SQLITE_OK)
+        return false;
+    sqlite3_bind_text(statement, 1, name, -1, SQLITE_STATIC);
+    bool found = sqlite3_step(statement) == SQLITE_ROW;
+    sqlite3_finalize(statement);
+    return found;
+}
+
 int schema_migrate(sqlite3 *db, const char *where, struct error *err)
 {
     int64_t version = 0;
@@ -109,9 +130,12 @@ int schema_migrate(sqlite3 *db, const char *where, struct error *err)
     status = sqlite_run(db, "BEGIN IMMEDIATE", where, err);
     if (status < 0)
         return status;
-    status = sqlite_run(db, schema_1, where, err);
+    if (version < 1)
+        status = sqlite_run(db, schema_1, where, err);
     if (status == 0)
-        status = sqlite_run(db, "PRAGMA user_version = 1; COMMIT", where, err);
+        status = sqlite_run(db, schema_2, where, err);
+    if (status == 0)
+        status = sqlite_run(db, "PRAGMA user_version = 2; COMMIT", where, err);
     if (status < 0)
         sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
     return status;
@@ -145,7 +169,7 @@ int schema_load_tree(sqlite3 *db, const char *where, struct merkle *tree, struct
     code = sqlite3_prepare_v2(db,
                               "SELECT leaf_index, leaf_hash FROM decision WHERE leaf_index >= ?1 UNION ALL SELECT leaf_index, leaf_hash"
                               " FROM attempt WHERE leaf_index >= ?1 UNION ALL SELECT leaf_index, leaf_hash FROM outcome"
-                              " WHERE leaf_index >= ?1 ORDER BY 1",
+                              " WHERE leaf_index >= ?1 UNION ALL SELECT leaf_index, leaf_hash FROM feedback WHERE leaf_index >= ?1 ORDER BY 1",
                               -1, &statement, NULL);
     if (code != SQLITE_OK)
         return sqlite_fail(db, code, where, err);

@@ -5,12 +5,14 @@
 #include "ledger/merkle.h"
 #include "ledger/row.h"
 
-enum { SCHEMA_VERSION = 1 };
+enum { SCHEMA_VERSION = 2 };
 
 /* err from the connection's last error; the status says what kind it is: WEIR_E_FULL, WEIR_E_STATE (locked), WEIR_E_IO,
  * WEIR_E_INVALID (a constraint; not a database). */
 int sqlite_fail(sqlite3 *db, int code, const char *where, struct error *err);
 int sqlite_run(sqlite3 *db, const char *sql, const char *where, struct error *err) WEIR_CHECKED;
+/* Is there such a table? A reader may meet a file that was last written by an older Weir. */
+bool schema_has_table(sqlite3 *db, const char *name);
 /* Creates or migrates. WEIR_E_UNSUPPORTED: the file is from a newer Weir. */
 int schema_migrate(sqlite3 *db, const char *where, struct error *err) WEIR_CHECKED;
 /* Rebuilds the tree's edge from the last checkpoint and the rows after it. */

@@ -1,4 +1,4 @@
-/* Verification: the rows of decision, attempt and outcome in the order of leaf_index against their own leaf_hash and against
+/* Verification: the rows of decision, attempt, outcome and feedback in the order of leaf_index against their own leaf_hash and against
  * each checkpoint's root.
  *
  * Invariant: reads only; uses nothing of the writer's but the canonical form and the tree. A reader of any process. */
@@ -52,14 +52,14 @@ static int check_row(struct cursor *cursor, struct merkle *tree, struct buffer *
     return 0;
 }
 
-static int verify_all(sqlite3 *db, struct cursor cursors[3], sqlite3_stmt *checkpoint, const char *path, struct verify_report *report, struct error *err)
+static int verify_all(sqlite3 *db, struct cursor cursors[ROW_LEAFED], sqlite3_stmt *checkpoint, const char *path, struct verify_report *report, struct error *err)
 {
     struct merkle *tree = calloc(1, sizeof *tree);
     struct buffer canonical;
     int status = tree == NULL ? error_set(err, WEIR_E_MEMORY, path, "out of memory") : 0;
     buffer_init(&canonical, 16 << 20);
-    for (int i = 0; i < 3 && status == 0; i++)
-        cursors[i].there = sqlite3_step(cursors[i].statement) == SQLITE_ROW;
+    for (int i = 0; i < ROW_LEAFED && status == 0; i++)
+        cursors[i].there = cursors[i].statement != NULL && sqlite3_step(cursors[i].statement) == SQLITE_ROW;
     bool due = sqlite3_step(checkpoint) == SQLITE_ROW;
     while (status == 0) {
         while (status == 0 && due && sqlite3_column_int64(checkpoint, 0) == (int64_t)tree->size) {
@@ -67,7 +67,7 @@ static int verify_all(sqlite3 *db, struct cursor cursors[3], sqlite3_stmt *check
             due = sqlite3_step(checkpoint) == SQLITE_ROW;
         }
         struct cursor *next = NULL;
-        for (int i = 0; i < 3; i++)
+        for (int i = 0; i < ROW_LEAFED; i++)
             if (cursors[i].there && (next == NULL || sqlite3_column_int64(cursors[i].statement, 0) < sqlite3_column_int64(next->statement, 0)))
                 next = &cursors[i];
         if (status < 0 || next == NULL)
@@ -93,7 +93,7 @@ int ledger_verify(const char *path, struct verify_report *report, struct error *
 {
     sqlite3 *db = NULL;
     sqlite3_stmt *checkpoint = NULL;
-    struct cursor cursors[3] = {{NULL}};
+    struct cursor cursors[ROW_LEAFED] = {{NULL}};
     memset(report, 0, sizeof *report);
     int code = sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL);
     int status = code == SQLITE_OK ? 0 : sqlite_fail(db, code, path, err);
@@ -101,13 +101,16 @@ int ledger_verify(const char *path, struct verify_report *report, struct error *
         sqlite3_busy_timeout(db, 2000);
         status = sqlite_run(db, "PRAGMA wal_autocheckpoint=0; BEGIN", path, err); /* One moment of the file for all cursors. */
     }
-    for (int table = ROW_DECISION; table <= ROW_OUTCOME && status == 0; table++)
+    for (int table = 0; table < ROW_LEAFED && status == 0; table++) {
+        if (table == ROW_FEEDBACK && !schema_has_table(db, row_tables[table].name))
+            continue; /* Schema 1. */
         status = cursor_open(db, &cursors[table], (enum row_table)table, path, err);
+    }
     if (status == 0 && (code = sqlite3_prepare_v2(db, "SELECT tree_size, root_hash FROM checkpoint ORDER BY tree_size", -1, &checkpoint, NULL)) != SQLITE_OK)
         status = sqlite_fail(db, code, path, err);
     if (status == 0)
         status = verify_all(db, cursors, checkpoint, path, report, err);
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < ROW_LEAFED; i++)
         sqlite3_finalize(cursors[i].statement);
     sqlite3_finalize(checkpoint);
     sqlite3_close(db);

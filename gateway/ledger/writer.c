@@ -54,6 +54,7 @@ static int recover(struct ledger *ledger, struct error *err)
     for (struct ledger_row *row = ledger->group; row != NULL; row = row->next) {
         ledger->n_group++;
         ledger->n_waiting++;
+        ledger->n_accepted++;
     }
     if (status == 0 && n > 0) {
         log_event(LOG_WARN, "ledger_recovered", "%zu decisions had no outcome; they are recorded as interrupted", n);
@@ -218,6 +219,7 @@ static void drop_written(struct ledger *ledger)
     ledger->n_group = 0;
     pthread_mutex_lock(&ledger->lock);
     ledger->n_waiting -= n;
+    pthread_cond_broadcast(&ledger->job_done);
     pthread_mutex_unlock(&ledger->lock);
     for (struct ledger_row *next; row != NULL; row = next) {
         next = row->next;
@@ -232,6 +234,7 @@ static void report_failure(struct ledger *ledger, int status, const struct error
     bool changed = ledger->stats.status != status;
     ledger->stats.status = status;
     ledger->stats.n_failures++;
+    pthread_cond_broadcast(&ledger->job_done);
     pthread_mutex_unlock(&ledger->lock);
     if (changed)
         log_event(LOG_ERROR, "ledger_blocked", "%s: %s; rows wait in memory, nothing is sent to providers", err->where, err->text);

@@ -13,6 +13,7 @@ static const double token_bounds[METRIC_BUCKETS] = {1, 4, 16, 64, 256, 1024, 409
                                                     268435456, 1073741824};
 static const char *const endpoint_names[METRIC_ENDPOINTS] = {"chat", "text_completion", "embeddings", "rerank"};
 static const char *const route_names[METRIC_ROUTES] = {"local", "remote", "refused", "cache"};
+static const char *const rating_names[METRIC_RATINGS] = {"up", "down", "neutral"};
 
 struct histogram {
     int64_t counts[METRIC_BUCKETS + 1];
@@ -29,6 +30,8 @@ struct metrics {
     int64_t cost_nusd[METRIC_ROUTES];
     int64_t saved_nusd;
     int64_t unknown_costs;
+    int64_t feedback[METRIC_ROUTES][METRIC_RATINGS];
+    int64_t drift_alarms;
 };
 
 struct metrics *metrics_new(void)
@@ -81,6 +84,16 @@ void metrics_request(struct metrics *metrics, const struct metric_request *reque
 void metrics_refused(struct metrics *metrics, int status)
 {
     metrics->refused[status_index(status)]++;
+}
+
+void metrics_feedback(struct metrics *metrics, enum metric_route route, enum metric_rating rating)
+{
+    metrics->feedback[route][rating]++;
+}
+
+void metrics_drift_alarm(struct metrics *metrics)
+{
+    metrics->drift_alarms++;
 }
 
 /* ------------------------------------------------------------------ text format */
@@ -170,6 +183,12 @@ void metrics_write(const struct metrics *metrics, const struct metric_gauges *ga
         buffer_printf(out, "weir_cost_usd_total{route=\"%s\"} %.17g\n", route_names[r], (double)metrics->cost_nusd[r] / 1e9);
     counter(out, "weir_saved_usd_total", "What local and cached answers would have cost at the first remote target.", (double)metrics->saved_nusd / 1e9);
     counter(out, "weir_unknown_costs_total", "Requests whose cost is unknown.", (double)metrics->unknown_costs);
+    describe(out, "weir_feedback_total", "counter", "Ratings taken, by the route of the answer.");
+    for (int route = 0; route < METRIC_ROUTES; route++)
+        for (int rating = 0; rating < METRIC_RATINGS; rating++)
+            buffer_printf(out, "weir_feedback_total{route=\"%s\",rating=\"%s\"} %lld\n", route_names[route], rating_names[rating],
+                          (long long)metrics->feedback[route][rating]);
+    counter(out, "weir_drift_alarms_total", "Times the ratings of a tenant's local answers raised the drift alarm.", (double)metrics->drift_alarms);
     gauge(out, "weir_connections", "Open connections.", gauges->connections);
     gauge(out, "weir_requests_in_flight", "Requests being worked on.", gauges->requests);
     gauge(out, "weir_local_sessions_running", "Local generations decoding side by side.", gauges->sessions_running);

@@ -8,6 +8,8 @@
 enum metric_endpoint { METRIC_CHAT, METRIC_COMPLETIONS, METRIC_EMBEDDINGS, METRIC_RERANK, METRIC_ENDPOINTS };
 enum metric_route { METRIC_LOCAL, METRIC_REMOTE, METRIC_REFUSED, METRIC_CACHE, METRIC_ROUTES };
 
+enum metric_rating { METRIC_UP, METRIC_DOWN, METRIC_NEUTRAL, METRIC_RATINGS };
+
 enum { METRICS_MAX_PROVIDERS = 64, METRIC_BUCKETS = 16 };
 
 struct metrics;
@@ -29,6 +31,11 @@ struct metric_request {
 void metrics_request(struct metrics *metrics, const struct metric_request *request);
 /* One request was turned away before a decision, or belongs to no metered endpoint. */
 void metrics_refused(struct metrics *metrics, int status);
+
+/* An answer of `route` was rated. */
+void metrics_feedback(struct metrics *metrics, enum metric_route route, enum metric_rating rating);
+/* Ratings have raised a tenant's drift alarm. */
+void metrics_drift_alarm(struct metrics *metrics);
 
 /* Gauges of the moment, given at each scrape. */
 struct metric_gauges {

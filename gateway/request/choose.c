@@ -1,6 +1,7 @@
 /* From what is known to where it goes: fills decide()'s inputs, reserves the money, writes the decision row, and only then
  * lets anything leave. A remote route waits for its row to be durable; a local one needs only that the ledger has taken it. */
 #include "request/caching.h"
+#include "request/feedback.h"
 #include "request/knowing.h"
 #include "request/scoring.h"
 
@@ -68,6 +69,7 @@ static void fill_inputs(struct request *request)
     }
     fill_knowledge(request);
     inputs->session_remote = request->api.in_tool_loop;
+    inputs->drift = feedback_drift(service, request->has_key ? request->key.tenant : NULL);
     if (request->has_key) {
         int64_t left = budget_remaining_nusd(service->budgets, request->key.id, clock_wall_ns());
         inputs->budget_limited = left != INT64_MAX;

@@ -1,4 +1,5 @@
 /* Paths and methods of the HTTP surface. What generates or embeds goes to request.c; the rest is answered here. */
+#include "request/feedback.h"
 #include "request/models.h"
 #include "request/request.h"
 
@@ -149,7 +150,7 @@ static void get_root(struct service *service, struct reply *reply)
 {
     reply_send(reply, 200, "text/plain; charset=utf-8",
                STR("Weir " WEIR_VERSION ": an OpenAI-compatible gateway. Set base_url to this address with /v1 behind it.\n"
-                   "POST /v1/chat/completions, /v1/completions, /v1/embeddings, /v1/rerank, /v1/route; GET /v1/models, /healthz, /readyz, /metrics\n"));
+                   "POST /v1/chat/completions, /v1/completions, /v1/embeddings, /v1/rerank, /v1/route, /v1/feedback; GET /v1/models, /healthz, /readyz, /metrics\n"));
 }
 
 static const struct endpoint endpoints[] = {
@@ -163,6 +164,7 @@ static const struct endpoint endpoints[] = {
     {"/v1/embeddings", "POST, OPTIONS", NULL, post_embeddings},
     {"/v1/rerank", "POST, OPTIONS", NULL, post_rerank},
     {"/v1/route", "POST, OPTIONS", NULL, post_route},
+    {"/v1/feedback", "POST, OPTIONS", NULL, feedback_post},
 };
 static const struct endpoint one_model = {"/v1/models/", "GET, HEAD, OPTIONS", models_show, NULL};
 

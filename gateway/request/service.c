@@ -1,6 +1,7 @@
 /* Opening and closing what the daemon shares, and swapping its snapshot. A model that was named and cannot be opened is an
  * error; a default one that was never pulled is a warning, for Weir routes without it. */
 #include "request/caching.h"
+#include "request/feedback.h"
 #include "request/knowing.h"
 #include "request/scoring.h"
 
@@ -185,6 +186,8 @@ int service_open(struct service *service, const char *config_path, struct error 
     if (status == 0)
         status = open_models(service, err);
     if (status == 0)
+        status = feedback_open(service, err);
+    if (status == 0)
         status = caching_open(service, err);
     if (status == 0)
         status = knowing_open(service, err);
@@ -200,6 +203,7 @@ void service_close(struct service *service)
 {
     knowing_close(service);
     caching_close(service);
+    feedback_close(service);
     scoring_close(service);
     model_pool_free(service->pool);
     local_model_close(&service->chat);
@@ -239,6 +243,7 @@ void service_reload(struct service *service)
     snapshot_drop(service->snapshot);
     service->snapshot = fresh;
     caching_reload(service);
+    feedback_reload(service);
     knowing_index(service);
     log_set_level(fresh->config->log_level);
     log_event(LOG_INFO, "reloaded", "configuration, policy pack and prices%s",

@@ -21,6 +21,7 @@
 #include "request/model_pool.h"
 #include "weir_classifier.h"
 
+struct feedback;
 struct indexing;
 struct request;
 struct upstream;
@@ -53,6 +54,7 @@ struct service {
     struct metrics *metrics;
     struct knowledge *knowledge;
     struct indexing *indexing;   /* Of the documents, by a worker. */
+    struct feedback *feedback;   /* Ratings, and the drift tests made of them. */
     int64_t n_covered, n_uncovered; /* Questions searched for in the documents. */
     struct answer_cache *cache;
     uint8_t cache_secret[CACHE_KEY_BYTES]; /* Of its keys; as old as the process. */

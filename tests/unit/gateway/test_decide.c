@@ -192,6 +192,39 @@ Test(decide, a_promised_threshold_takes_the_place_of_max_regret)
     cr_assert_eq(run(&in).kind, ROUTE_REMOTE);
 }
 
+Test(decide, ratings_that_belie_the_regret_halve_it)
+{
+    struct decide_inputs in = base(NAME_AUTO);
+    in.gain = 0.07F;
+    cr_assert_str_eq(run(&in).route, "local");
+    in.drift = true;
+    struct decision out = run(&in);
+    cr_assert_str_eq(out.route, "remote:p0/m");
+    cr_assert(strcmp(out.reasons[0], "gain_above_max_regret") == 0 && strcmp(out.reasons[1], "feedback_drift") == 0);
+    in.gain = 0.04F;
+    out = run(&in);
+    cr_assert(out.kind == ROUTE_LOCAL && strcmp(out.reasons[1], "feedback_drift") == 0);
+    in.gain = 0.07F;
+    in.effect = EFFECT_LOCAL_ONLY;
+    cr_assert_str_eq(run(&in).route, "local", "no rating opens what policy closes");
+}
+
+Test(decide, rows_of_before_there_was_feedback_read_as_without_drift)
+{
+    struct decide_inputs in = base(NAME_AUTO), back;
+    struct error err = {0};
+    in.gain = 0.07F;
+    json_t *json = decide_inputs_json(&in);
+    cr_assert_eq(json_object_del(json, "drift"), 0);
+    cr_assert_eq(decide_inputs_parse(json, &back, &err), 0, "%s: %s", err.where, err.text);
+    cr_assert(!back.drift);
+    cr_assert_str_eq(run(&back).route, run(&in).route);
+    json_object_set_new(json, "drift", json_string("yes"));
+    cr_assert_lt(decide_inputs_parse(json, &back, &err), 0);
+    cr_assert_str_eq(err.where, "drift");
+    json_decref(json);
+}
+
 static uint64_t state = 88172645463325252u;
 static uint64_t rnd(void)
 {
@@ -241,6 +274,7 @@ Test(decide, recorded_inputs_replay_to_the_recorded_route_bit_for_bit)
         in.budget_limited = rnd() % 2;
         in.budget_nusd = (int64_t)(rnd() % 200);
         in.session_remote = rnd() % 2;
+        in.drift = rnd() % 2;
         for (int t = 0; t < 2; t++) {
             in.targets[t].permitted = rnd() % 4 != 0;
             in.targets[t].usable = rnd() % 4 != 0;

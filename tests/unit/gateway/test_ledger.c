@@ -1,6 +1,7 @@
 /* The ledger: accepted rows are kept, waiters are told the truth, a crash leaves one outcome for each decision, and tampering
  * is named. */
 #include "ledger/ledger.h"
+#include "ledger/rated.h"
 #include "ledger/verify.h"
 
 #include "fault_vfs.h"
@@ -75,6 +76,12 @@ static void wait_for(struct ledger_port *port, struct waiter *waiter, int n)
         sem_wait(&waiter->wake);
         ledger_port_poll(port);
     }
+}
+
+static void rate(struct ledger *ledger, const char *id, int64_t rating_ppm)
+{
+    struct ledger_feedback f = {.decision_id = id, .time_ns = clock_wall_ns(), .tenant = "t", .key_id = "key_1", .rating_ppm = rating_ppm, .correct = LEDGER_NULL};
+    cr_assert_eq(ledger_append_feedback(ledger, &f, NULL, NULL, NULL), 0);
 }
 
 static int64_t ask(const char *sql)
@@ -289,8 +296,10 @@ Test(ledger, tampering_is_named)
     } cases[] = {
         {"UPDATE decision SET route = 'local' WHERE leaf_index = 4", "row 4, in decision, was changed"},
         {"UPDATE outcome SET cost_nusd = 0 WHERE leaf_index = 5", "row 5, in outcome, was changed"},
+        {"UPDATE feedback SET rating_ppm = 1000000 WHERE leaf_index = 20", "row 20, in feedback, was changed"},
+        {"DELETE FROM feedback WHERE leaf_index = 20", "row 20 is missing"},
         {"DELETE FROM outcome WHERE leaf_index = 5", "row 5 is missing"},
-        {"DELETE FROM outcome WHERE leaf_index = (SELECT max(leaf_index) FROM outcome)", "dropped at the end"},
+        {"DELETE FROM feedback WHERE leaf_index = (SELECT max(leaf_index) FROM feedback)", "dropped at the end"},
         {"UPDATE decision SET leaf_hash = zeroblob(32) WHERE leaf_index = 2", "row 2, in decision, was changed"},
         {"UPDATE decision SET leaf_index = 1000 WHERE leaf_index = 2", "row 2 is missing"},
         {"UPDATE checkpoint SET root_hash = zeroblob(32) WHERE tree_size > 0", "do not give the root"},
@@ -302,6 +311,8 @@ Test(ledger, tampering_is_named)
             snprintf(id, sizeof id, "d%d", k);
             append_pair(ledger, id, true);
         }
+        rate(ledger, "d3", -1000000);
+        rate(ledger, "d3", 500000);
         ledger_close(ledger);
         struct verify_report report;
         struct error err = {0};
@@ -312,6 +323,103 @@ Test(ledger, tampering_is_named)
         teardown();
         setup();
     }
+}
+
+/* What a Weir of schema 1 left: the same tables but for feedback. */
+static void make_old(void)
+{
+    struct ledger *ledger = open_ledger(0, NULL);
+    append_pair(ledger, "old", true);
+    ledger_close(ledger);
+    cr_assert_eq(change("DROP VIEW rating; DROP TABLE feedback; PRAGMA user_version = 1"), SQLITE_OK);
+}
+
+Test(ledger, an_old_file_is_verified_as_it_is_and_takes_feedback_once_opened)
+{
+    struct verify_report report;
+    struct error err = {0};
+    make_old();
+    cr_assert_eq(ledger_verify(path, &report, &err), 0, "%s", err.text);
+    cr_assert_eq(report.n_rows, 2);
+    for (int start = 0; start < 2; start++) { /* The second start reads a tree with feedback in it. */
+        struct ledger *ledger = open_ledger(0, NULL);
+        rate(ledger, "old", start == 0 ? -1000000 : 250000);
+        ledger_close(ledger);
+    }
+    cr_assert_eq(ask("PRAGMA user_version"), 2);
+    cr_assert_eq(ask("SELECT count(*) FROM feedback"), 2);
+    cr_assert_eq(ask("SELECT rating = 0.25 AND route = 'remote:p/m' FROM rating WHERE decision_id = 'old'"), 1, "the last one counts");
+    cr_assert_eq(ledger_verify(path, &report, &err), 0, "%s", err.text);
+    cr_assert_eq(report.n_rows, 4);
+}
+
+Test(ledger, settled_rows_are_in_the_file)
+{
+    struct ledger *ledger = open_ledger(0, NULL);
+    for (int i = 1; i <= 300; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "d%d", i);
+        append_pair(ledger, id, false);
+        if (i % 100 == 0) {
+            ledger_settle(ledger);
+            cr_assert_eq(ask("SELECT count(*) FROM decision"), i);
+        }
+    }
+    ledger_close(ledger);
+}
+
+static int add_up(void *user, const struct rated *rated)
+{
+    int *seen = user;
+    cr_assert(rated->is_auto && rated->max_regret == 0.25);
+    cr_assert_str_eq(rated->tenant, "t");
+    seen[0]++;
+    seen[1] += rated->down;
+    seen[2] += rated->rated_before;
+    seen[3] += rated->was_down;
+    return 0;
+}
+
+Test(ledger, ratings_are_read_back_in_order_with_the_ones_they_replace)
+{
+    struct ledger *ledger = open_ledger(0, NULL);
+    static const char *const routes[] = {"local", "remote:p/m", "local", "local"};
+    static const char *const configs[] = {"now", "now", "before", "now"};
+    struct error err = {0};
+    struct rated rated;
+    for (int i = 0; i < 4; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "d%d", i);
+        struct ledger_decision d = decision(id);
+        d.tenant = "t";
+        d.route = "local";
+        d.config_sha256 = configs[i];
+        d.inputs = i == 3 ? "{\"name\":\"local\",\"max_regret\":0.25}" : "{\"name\":\"auto\",\"max_regret\":0.25}";
+        struct ledger_outcome o = outcome(id);
+        o.route = routes[i];
+        cr_assert_eq(ledger_append_decision(ledger, &d, NULL, NULL, NULL), 0);
+        cr_assert_eq(ledger_append_outcome(ledger, &o), 0);
+    }
+    ledger_settle(ledger);
+    cr_assert_eq(rated_find(path, "d9", &rated, &err), WEIR_E_NOT_FOUND);
+    cr_assert_eq(rated_find(path, "d0", &rated, &err), 0);
+    cr_assert(rated.is_auto && !rated.rated_before && rated.max_regret == 0.25);
+    cr_assert_str_eq(rated.route, "local");
+    cr_assert_eq(rated_find(path, "d1", &rated, &err), 0);
+    cr_assert_str_eq(rated.route, "remote:p/m", "what answered, not what was decided");
+    for (int i = 0; i < 4; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "d%d", i);
+        rate(ledger, id, -1000000);
+        rate(ledger, id, 0);
+    }
+    ledger_settle(ledger);
+    cr_assert_eq(rated_find(path, "d0", &rated, &err), 0);
+    cr_assert(rated.rated_before && !rated.was_down);
+    int seen[4] = {0};
+    cr_assert_eq(rated_each(path, "now", add_up, seen, &err), 0, "%s", err.text);
+    cr_assert(seen[0] == 2 && seen[1] == 1 && seen[2] == 1 && seen[3] == 1, "%d %d %d %d", seen[0], seen[1], seen[2], seen[3]);
+    ledger_close(ledger);
 }
 
 Test(ledger, a_file_of_a_newer_weir_or_none_at_all_is_refused)

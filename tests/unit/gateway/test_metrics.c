@@ -117,3 +117,19 @@ Test(metrics, no_traffic_makes_a_new_series)
     free(after);
     metrics_free(metrics);
 }
+
+Test(metrics, ratings_and_drift_alarms_are_counted_by_route)
+{
+    struct metrics *metrics = metrics_new();
+    metrics_feedback(metrics, METRIC_LOCAL, METRIC_DOWN);
+    metrics_feedback(metrics, METRIC_LOCAL, METRIC_DOWN);
+    metrics_feedback(metrics, METRIC_REMOTE, METRIC_UP);
+    metrics_drift_alarm(metrics);
+    char *text = scrape(metrics);
+    cr_assert_eq(value(text, "weir_feedback_total{route=\"local\",rating=\"down\"}"), 2);
+    cr_assert_eq(value(text, "weir_feedback_total{route=\"remote\",rating=\"up\"}"), 1);
+    cr_assert_eq(value(text, "weir_feedback_total{route=\"cache\",rating=\"neutral\"}"), 0);
+    cr_assert_eq(value(text, "weir_drift_alarms_total"), 1);
+    free(text);
+    metrics_free(metrics);
+}

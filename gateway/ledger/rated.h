@@ -1,0 +1,33 @@
+/* What the ledger's file knows about rated decisions. Reads only, over a connection of its own: on a worker or at start, never on
+ * the loop. Only rows that are in the file are seen: ledger_settle first. */
+#ifndef WEIR_LEDGER_RATED_H
+#define WEIR_LEDGER_RATED_H
+
+#include "weir_base.h"
+
+struct rated {
+    char tenant[64];           /* Who asked; "": nobody with a key. */
+    char route[256];           /* What answered; while there is no outcome yet: what was decided. */
+    char config_sha256[65];    /* Of the decision; "": none. */
+    char head_id[129];
+    bool is_auto;
+    double max_regret;         /* Of the decision. */
+    bool rated_before;
+    bool was_down;             /* That rating. */
+    bool down;                 /* rated_each: this one. */
+};
+
+/* An answer counts as rated down when its rating is below 0 or it is said not to be correct. */
+static inline bool rating_is_down(int64_t rating_ppm, int64_t correct)
+{
+    return rating_ppm < 0 || correct == 0;
+}
+
+/* WEIR_E_NOT_FOUND: no such decision. */
+int rated_find(const char *path, const char *decision_id, struct rated *out, struct error *err) WEIR_CHECKED;
+/* Each rating of a local answer to `auto` under this configuration, in the order in which they were given. A negative status of fn
+ * ends it and is returned. */
+typedef int rated_fn(void *user, const struct rated *rated);
+int rated_each(const char *path, const char *config_sha256, rated_fn *fn, void *user, struct error *err) WEIR_CHECKED;
+
+#endif
