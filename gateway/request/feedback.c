@@ -6,6 +6,7 @@
 
 #include "feedback/drift.h"
 #include "ledger/rated.h"
+#include "request/models.h"
 
 #include <math.h>
 

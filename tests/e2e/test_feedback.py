@@ -147,7 +147,7 @@ def test_bad_ratings_raise_an_alarm_that_moves_the_border_for_that_tenant_alone(
         for one in rated:
             assert rate(weir, one, "down").status == 200
         assert route(weir, "sales", name) == ("remote", True, True)
-        weir.write({**weir.settings, "max_regret": 0.2})
+        weir.write({**weir.settings, "classifier": {"max_regret": 0.2}})
         weir.process.send_signal(signal.SIGHUP)
         wait_for(lambda: route(weir, "sales", name) == ("local", False, False), "another configuration, that begins anew")
         assert_books_balance(weir)
