@@ -65,11 +65,14 @@ static int count_row(void *user, const struct rated *rated)
     return change;
 }
 
-static int rebuild(struct service *service, struct error *err)
+/* The tests from the ratings in the ledger. What cannot be read keeps no Weir from routing. */
+static void read_all(struct service *service)
 {
     struct feedback *feedback = service->feedback;
+    struct error err = {0};
     drift_reset(feedback->drift);
-    return rated_each(feedback->path, service->snapshot->config->sha256, count_row, service, err);
+    if (rated_each(feedback->path, service->snapshot->config->sha256, count_row, service, &err) < 0)
+        log_event(LOG_ERROR, "feedback_unread", "%s: %s; the drift tests begin with the ratings before that", err.where, err.text);
 }
 
 int feedback_open(struct service *service, struct error *err)
@@ -79,7 +82,8 @@ int feedback_open(struct service *service, struct error *err)
         return error_set(err, WEIR_E_MEMORY, "feedback", "out of memory");
     feedback->tail = &feedback->first;
     snprintf(feedback->path, sizeof feedback->path, "%s/ledger.db", service->snapshot->config->data_dir);
-    return rebuild(service, err);
+    read_all(service);
+    return 0;
 }
 
 void feedback_close(struct service *service)
@@ -98,11 +102,9 @@ void feedback_close(struct service *service)
 
 void feedback_reload(struct service *service)
 {
-    struct error err = {0};
     service->feedback->epoch++;
     service->feedback->unsure = false;
-    if (rebuild(service, &err) < 0)
-        log_event(LOG_ERROR, "feedback_unread", "%s: %s; the drift tests begin anew", err.where, err.text);
+    read_all(service);
 }
 
 bool feedback_drift(const struct service *service, const char *tenant)
