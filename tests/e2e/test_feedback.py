@@ -1,4 +1,5 @@
 """Ratings end to end: who may rate what, where a rating stands, and how a tenant's ratings move the border of `auto`."""
+import concurrent.futures
 import json
 import signal
 import subprocess
@@ -97,6 +98,16 @@ def test_a_wrong_body_is_an_error_that_names_the_field(weir, body, field):
     answer = ask(weir, "/v1/feedback", body, key=weir.keys["sales"], method="POST")
     assert answer.status == 400 and answer.body["error"]["param"] == field
     assert ask(weir, "/v1/feedback", key=weir.keys["sales"]).status == 405
+
+
+def test_ratings_of_one_answer_at_the_same_time_replace_each_other(weir):
+    one = answered(weir)
+    alarms = metric(weir, "weir_drift_alarms_total")
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        assert {answer.status for answer in pool.map(lambda _: rate(weir, one, "down"), range(64))} == {200}
+    assert select(weir, "select count(*) as n from feedback where decision_id = ?", one)[0]["n"] == 64
+    assert metric(weir, "weir_drift_alarms_total") == alarms, "one answer, however often it is rated"
+    assert verify(weir).returncode == 0
 
 
 def on_the_border(weir, tenant):
