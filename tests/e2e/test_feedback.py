@@ -1,7 +1,9 @@
 """Ratings end to end: who may rate what, where a rating stands, and how a tenant's ratings move the border of `auto`."""
 import concurrent.futures
 import json
+import pathlib
 import signal
+import sqlite3
 import subprocess
 
 import pytest
@@ -108,6 +110,23 @@ def test_ratings_of_one_answer_at_the_same_time_replace_each_other(weir):
     assert select(weir, "select count(*) as n from feedback where decision_id = ?", one)[0]["n"] == 64
     assert metric(weir, "weir_drift_alarms_total") == alarms, "one answer, however often it is rated"
     assert verify(weir).returncode == 0
+
+
+def test_a_rating_that_could_not_be_written_at_once_counts_once(weir):
+    one = answered(weir, "legal")
+    other = sqlite3.connect(pathlib.Path(weir.settings["data_dir"]) / "ledger.db", isolation_level=None, timeout=60)
+    other.execute("BEGIN IMMEDIATE")
+    refused = rate(weir, one, "down", "legal")
+    assert refused.status == 503 and refused.body["error"]["code"] == "ledger_unavailable" and "retry-after" in refused.headers
+    other.execute("ROLLBACK")
+    other.close()
+    wait_for(lambda: rate(weir, one, "down", "legal").status == 200, "a ledger that writes again")
+    rated = 1
+    while metric(weir, "weir_drift_alarms_total") == 0:
+        assert rated < 10 and rate(weir, answered(weir, "legal"), "down", "legal").status == 200
+        rated += 1
+    alarm = wait_for(lambda: [line for line in weir.log if "drift_alarm" in line], "an alarm")
+    assert f"legal: {rated} of {rated} rated" in alarm[0]
 
 
 def on_the_border(weir, tenant):
