@@ -158,7 +158,7 @@ def test_bad_ratings_raise_an_alarm_that_moves_the_border_for_that_tenant_alone(
         for one in rated:
             assert rate(weir, one, "down").status == 200
         assert metric(weir, "weir_drift_alarms_total") == 1
-        assert any("drift_alarm" in line and "sales" in line for line in weir.log)
+        wait_for(lambda: any("drift_alarm" in line and "sales" in line for line in weir.log), "the line in the log")
         assert route(weir, "sales", name) == ("remote", True, True) and route(weir, "legal", name) == ("local", False, False)
         real = ask(weir, body=question(HARD, name, max_tokens=1), key=weir.keys["sales"])
         decision = rows_of(weir, real).decision

@@ -65,7 +65,7 @@ def test_a_model_that_does_not_fit_beside_the_others_takes_the_place_of_the_one_
             text_of(ask(weir, body=talk("local/" + name)))
         assert metric(weir, "weir_models_used_bytes") <= 2 * one + 1000
         assert metric(weir, "weir_model_loads_total") == 3 and metric(weir, "weir_model_unloads_total") == 1
-        assert [json.loads(line)["message"] for line in weir.log if "model_unloaded" in line] == ["two"]
+        wait_for(lambda: [json.loads(line)["message"] for line in list(weir.log) if "model_unloaded" in line] == ["two"], "one unloading in the log")
         text_of(ask(weir, body=talk("local/one")))
         assert metric(weir, "weir_model_loads_total") == 3, "it was still there"
         text_of(ask(weir, body=talk("local/two")))
@@ -82,8 +82,8 @@ def test_a_broken_or_too_large_model_is_a_503_that_names_no_file_and_is_recorded
             answer = ask(weir, body=talk("local/" + name))
             assert answer.status == 503 and answer.body["error"]["code"] == "model_not_loaded"
             assert ".gguf" not in json.dumps(answer.body)
-        assert any("broken-weights.gguf" in line for line in weir.log)
-        assert any("memory_budget" in line for line in weir.log)
+        wait_for(lambda: any("broken-weights.gguf" in line for line in weir.log), "the line in the log")
+        wait_for(lambda: any("memory_budget" in line for line in weir.log), "the line in the log")
         assert metric(weir, "weir_model_load_failures_total") == 3
         assert metric(weir, "weir_models_used_bytes") == 0
         wait_for(lambda: [r[0] for r in weir.query("SELECT status FROM outcome")] == [503, 503, 503], "three outcomes")

@@ -133,7 +133,7 @@ def test_a_full_disk_closes_the_remote_path_and_opens_it_again(folder, far, tmpf
         assert far.requests == sent, "a question left without its row"
         assert ask(weir, "/healthz").status == 200
         assert b"weir_ledger" in ask(weir, "/metrics").body
-        assert any("ledger" in line and ("full" in line or "space" in line or "disk" in line) for line in weir.log), "the operator is told"
+        wait_for(lambda: any("ledger" in line and ("full" in line or "space" in line or "disk" in line) for line in list(weir.log)), "the operator is told")
         if tmpfs:
             filler.truncate(0)
             filler.close()
@@ -215,7 +215,7 @@ def test_without_any_model_weir_starts_and_relays(folder, far):
     """The default models were never pulled: a warning that says how, the local route closed, the remote one open."""
     entry = provider_entry("first", far)
     with Weir(folder / "bare", {"providers": [entry]}, env={"XDG_CACHE_HOME": str(folder / "empty-cache")}) as weir:
-        assert any("model_missing" in line and "weir pull" in line for line in weir.log)
+        wait_for(lambda: any("model_missing" in line and "weir pull" in line for line in weir.log), "the line in the log")
         ready = ask(weir, "/readyz")
         assert ready.status == 200 and ready.body["local_model"] is False
         assert ask(weir, body=question()).status == 200
