@@ -57,7 +57,7 @@ static int count_row(void *user, const struct rated *rated)
     double wealth = drift_wealth(service->feedback->drift, rated->tenant, &n_rated, &n_down);
     const char *tenant = rated->tenant[0] != '\0' ? rated->tenant : "(no key)";
     if (change == DRIFT_RAISED)
-        log_event(LOG_WARN, "drift_alarm", "tenant %s: %lld of %lld rated local answers are down, which speaks %.3g to 1 against max_regret %g; auto goes by half of it until they have fallen back",
+        log_event(LOG_WARN, "drift_alarm", "tenant %s: %lld of %lld rated local answers are down, which speaks %.3g to 1 against max_regret %g; auto goes by half of it until the evidence has fallen back",
                   tenant, (long long)n_down, (long long)n_rated, wealth, rated->max_regret);
     else if (change == DRIFT_LOWERED)
         log_event(LOG_INFO, "drift_over", "tenant %s: %lld of %lld rated local answers are down; max_regret %g holds again", tenant,
