@@ -9,7 +9,8 @@ const char *name_kind_name(enum name_kind kind)
 
 static int not_found(struct error *err, str model)
 {
-    return error_set(err, WEIR_E_NOT_FOUND, "model", "the model \"%.*s\" does not exist", model.n > 100 ? 100 : (int)model.n, model.data);
+    return error_set(err, WEIR_E_NOT_FOUND, "model", "\"%.*s\" is listed by no provider, and is neither an alias nor a model of this configuration",
+                     model.n > 100 ? 100 : (int)model.n, model.data);
 }
 
 static void add_target(struct name *out, int provider, const char *model)
