@@ -110,3 +110,40 @@ struct expr *expr_text(struct grammar_builder *builder, str text)
         expr_add(sequence, expr_bytes(builder, (uint8_t)text.data[i], (uint8_t)text.data[i]));
     return sequence;
 }
+
+static int compare_texts(const void *a, const void *b)
+{
+    return str_compare(*(const str *)a, *(const str *)b);
+}
+
+/* Sorted texts that begin with the same `done` bytes: what follows those. */
+static struct expr *one_of_rest(struct grammar_builder *builder, const str *texts, size_t n, size_t done)
+{
+    struct expr *choice = expr_choice(builder);
+    for (size_t i = 0; i < n;) {
+        if (texts[i].n == done) { /* Sorted, the text that ends here comes first. */
+            if (choice->first == NULL)
+                expr_add(choice, expr_sequence(builder));
+            i++;
+            continue;
+        }
+        size_t same = i + 1, common;
+        while (same < n && texts[same].data[done] == texts[i].data[done])
+            same++;
+        for (common = done + 1; common < texts[i].n && common < texts[same - 1].n && texts[i].data[common] == texts[same - 1].data[common];)
+            common++;
+        struct expr *sequence = expr_text(builder, (str){texts[i].data + done, common - done});
+        if (same > i + 1 || common < texts[i].n)
+            expr_add(sequence, one_of_rest(builder, texts + i, same - i, common));
+        expr_add(choice, sequence);
+        i = same;
+    }
+    return choice;
+}
+
+struct expr *expr_one_of(struct grammar_builder *builder, str *texts, size_t n)
+{
+    if (n > 1)
+        qsort(texts, n, sizeof *texts, compare_texts);
+    return one_of_rest(builder, texts, n, 0);
+}

@@ -51,6 +51,8 @@ struct expr *expr_add(struct expr *parent, struct expr *child); /* Gives the par
 struct expr *expr_repeat(struct grammar_builder *builder, struct expr *child, int min, int max);
 struct expr *expr_rule(struct grammar_builder *builder, int rule);
 struct expr *expr_text(struct grammar_builder *builder, str text);
+/* One of n texts, along their common beginnings. Sorts them. */
+struct expr *expr_one_of(struct grammar_builder *builder, str *texts, size_t n);
 /* a, or nothing. */
 struct expr *expr_optional(struct grammar_builder *builder, struct expr *child);
 

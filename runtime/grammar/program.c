@@ -66,7 +66,7 @@ static void learn_rules(struct compiler *c)
 {
     for (bool changed = true; changed;) {
         changed = false;
-        for (int i = 0; i < c->builder->n_rules; i++) {
+        for (int i = c->builder->n_rules - 1; i >= 0; i--) { /* Rules mostly call later ones. */
             const struct expr *body = c->builder->rules[i].body;
             bool nullable = c->nullable[i] || is_nullable(c, body), productive = c->productive[i] || is_productive(c, body);
             changed |= nullable != c->nullable[i] || productive != c->productive[i];

@@ -121,22 +121,26 @@ static struct expr *reference(struct schema *schema, const json_t *node, const s
     int rule = grammar_rule_new(schema->builder, str_of(text));
     if (json_object_set_new(schema->references, text, json_integer(rule)) < 0)
         schema->builder->failed = true;
-    struct schema_place there = {NULL, text};
-    struct expr *body = schema_value(schema, target, &there);
-    grammar_rule_define(schema->builder, rule, body);
+    struct schema_pending *pending = arena_alloc(&schema->builder->arena, sizeof *pending);
+    if (pending == NULL) {
+        schema->builder->failed = true;
+        return expr_choice(schema->builder);
+    }
+    *pending = (struct schema_pending){schema->pending, target, text, rule};
+    schema->pending = pending;
     return expr_rule(schema->builder, rule);
 }
 
 /* ------------------------------------------------------------------ constants and choices */
 
-static struct expr *constant(struct schema *schema, const json_t *value, const struct schema_place *place)
+/* A constant as text in the builder's arena. */
+static str constant(struct schema *schema, const json_t *value)
 {
     char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
-    if (text == NULL)
-        return schema_fail(schema, place, WEIR_E_MEMORY, "out of memory");
-    struct expr *expr = expr_text(schema->builder, str_of(text));
+    str kept = {text != NULL ? arena_strdup(&schema->builder->arena, str_of(text)) : NULL, text != NULL ? strlen(text) : 0};
     free(text);
-    return expr;
+    schema->builder->failed |= kept.data == NULL;
+    return kept.data != NULL ? kept : (str){NULL, 0};
 }
 
 static bool is_of_type(const json_t *value, const char *type)
@@ -176,19 +180,23 @@ static bool type_allows(const json_t *type, const json_t *value)
 static struct expr *constants(struct schema *schema, const json_t *node, const struct schema_place *place)
 {
     const json_t *values = json_object_get(node, "enum"), *only = json_object_get(node, "const"), *type = json_object_get(node, "type");
-    struct expr *choice = expr_choice(schema->builder);
     if (values != NULL && !json_is_array(values))
         return schema_fail(schema, &(struct schema_place){place, "enum"}, WEIR_E_INVALID, "must be an array");
     if (has_one_of(node, of_objects) || has_one_of(node, of_arrays) || has_one_of(node, of_strings) || has_one_of(node, of_numbers))
         return schema_fail(schema, place, WEIR_E_UNSUPPORTED, "enum and const are supported beside type only");
-    size_t i;
+    size_t i, n = 0;
     json_t *value;
-    if (values == NULL)
-        return type_allows(type, only) ? constant(schema, only, place) : choice;
+    str *texts = arena_array(&schema->builder->arena, json_array_size(values) + 1, sizeof *texts);
+    if (texts == NULL) {
+        schema->builder->failed = true;
+        return expr_choice(schema->builder);
+    }
+    if (values == NULL && type_allows(type, only))
+        texts[n++] = constant(schema, only);
     json_array_foreach(values, i, value)
         if ((only == NULL || json_equal(value, only)) && type_allows(type, value))
-            expr_add(choice, constant(schema, value, place));
-    return choice;
+            texts[n++] = constant(schema, value);
+    return expr_one_of(schema->builder, texts, n);
 }
 
 /* anyOf, and oneOf whose members exclude each other; what stands beside them joins each. */
@@ -362,6 +370,13 @@ int grammar_of_schema(struct grammar **out, const json_t *document, struct error
         schema.status = error_set(err, WEIR_E_MEMORY, "schema", "out of memory");
     else
         grammar_rule_define(&builder, 0, document == NULL ? json_any_object(&schema.json) : schema_value(&schema, document, &root));
+    while (schema.status == 0 && schema.pending != NULL) { /* One by one, so that a chain of references is no nesting. */
+        const struct schema_pending *next = schema.pending;
+        struct schema_place there = {NULL, next->reference};
+        schema.pending = next->next;
+        schema.depth = 0;
+        grammar_rule_define(&builder, next->rule, schema_value(&schema, next->target, &there));
+    }
     int status = schema.status == 0 ? grammar_compile(out, &builder, "schema", err) : schema.status;
     json_decref(schema.references);
     json_decref(schema.made);
@@ -390,11 +405,12 @@ int grammar_of_choice(struct grammar **out, const str *texts, size_t n, struct e
     struct grammar_builder builder;
     *out = NULL;
     grammar_builder_init(&builder);
-    struct expr *choice = expr_choice(&builder);
-    for (size_t i = 0; i < n; i++)
-        expr_add(choice, expr_text(&builder, texts[i]));
+    str *sorted = arena_array(&builder.arena, n + 1, sizeof *sorted);
+    if (sorted != NULL && n > 0)
+        memcpy(sorted, texts, n * sizeof *sorted);
+    builder.failed |= sorted == NULL;
     int rule = grammar_rule_new(&builder, STR("choice"));
-    grammar_rule_define(&builder, rule, choice);
+    grammar_rule_define(&builder, rule, expr_one_of(&builder, sorted, sorted != NULL ? n : 0));
     int status = grammar_compile(out, &builder, "choice", err);
     grammar_builder_release(&builder);
     return status;

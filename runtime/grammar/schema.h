@@ -4,7 +4,7 @@
 
 #include "grammar/json_text.h"
 
-enum { SCHEMA_MOST_DEPTH = 128, SCHEMA_MOST_PROPERTIES = 1000, SCHEMA_MOST_VISITS = 20000 };
+enum { SCHEMA_MOST_DEPTH = 128, SCHEMA_MOST_PROPERTIES = 1000, SCHEMA_MOST_VISITS = 8000 };
 
 /* Where in the document the reader stands: a chain of its callers' names. */
 struct schema_place {
@@ -12,11 +12,20 @@ struct schema_place {
     const char *name;
 };
 
+/* What a $ref points to, still to be read into its rule. */
+struct schema_pending {
+    struct schema_pending *next;
+    const json_t *target;
+    const char *reference;
+    int rule;
+};
+
 struct schema {
     struct json_text json;
     struct grammar_builder *builder;
     const json_t *document;
     json_t *references; /* "#/…" to the number of its rule. */
+    struct schema_pending *pending;
     json_t *made;       /* Schemas that merging made, kept until the end. */
     int depth, n_visited;
     struct error *err;

@@ -303,6 +303,44 @@ Test(grammar, nesting_may_go_deep)
     grammar_free(grammar);
 }
 
+Test(grammar, thousands_of_constants_and_long_chains_of_references_are_held)
+{
+    struct buffer text;
+    struct error err = {0};
+    struct grammar *grammar;
+    buffer_init(&text, 1 << 20);
+    buffer_append_text(&text, "{\"enum\":[");
+    for (int i = 0; i < 5000; i++)
+        buffer_printf(&text, "%s\"value %d\"", i > 0 ? "," : "", i);
+    cr_assert_eq(buffer_append_text(&text, "]}"), 0);
+    grammar = of_schema(text.data);
+    cr_expect_eq(follow(grammar, "\"value 0\""), 1);
+    cr_expect_eq(follow(grammar, "\"value 10\""), 1);
+    cr_expect_eq(follow(grammar, "\"value 4999\""), 1);
+    cr_expect_eq(follow(grammar, "\"value 5000\""), -1);
+    cr_expect_eq(follow(grammar, "\"value 00\""), -1);
+    grammar_free(grammar);
+    buffer_clear(&text);
+    buffer_append_text(&text, "{\"$ref\":\"#/$defs/d0\",\"$defs\":{\"d999\":{\"const\":7}");
+    for (int i = 0; i < 999; i++)
+        buffer_printf(&text, ",\"d%d\":{\"$ref\":\"#/$defs/d%d\",\"title\":\"x\"}", i, i + 1);
+    buffer_append_text(&text, ",\"list\":{\"type\":\"array\",\"items\":{\"$ref\":\"#/$defs/list\"}}}}");
+    json_t *document = json_parse(buffer_str(&text), &err);
+    cr_assert_not_null(document);
+    cr_expect_eq(grammar_of_schema(&grammar, document, &err), WEIR_E_INVALID, "a chain of bare references is as bounded as it is pointless");
+    json_decref(document);
+    buffer_clear(&text);
+    buffer_append_text(&text, "{\"$ref\":\"#/$defs/d0\",\"$defs\":{\"d999\":{\"const\":7}");
+    for (int i = 0; i < 999; i++)
+        buffer_printf(&text, ",\"d%d\":{\"type\":\"array\",\"items\":{\"$ref\":\"#/$defs/d%d\"},\"maxItems\":1}", i, i + 1);
+    cr_assert_eq(buffer_append_text(&text, "}}"), 0);
+    grammar = of_schema(text.data);
+    cr_expect_eq(follow(grammar, "[[[[]]]]"), 1);
+    cr_expect_eq(follow(grammar, "[[[[7]]]]"), -1);
+    grammar_free(grammar);
+    buffer_release(&text);
+}
+
 Test(grammar, a_choice_holds_its_texts_and_a_pattern_its_matches)
 {
     struct grammar *grammar;
