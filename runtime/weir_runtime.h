@@ -327,7 +327,7 @@ struct sampling {
     size_t n_stops;
     const char *adapter;      /* One of model_adapter_open's names, NULL: none. */
     struct grammar *grammar;  /* What the answer is held to, NULL: nothing. Shared, not taken. Needs a tokenizer. */
-    str begun;                /* Of a constrained answer: what the prompt ends in already. Borrowed for the call. */
+    str begun;                /* Of the answer: what the prompt ends in already; text and grammar go on from there. Borrowed for the call. */
     bool context_shift;       /* At the end of the context the older half of what follows the first n_keep positions is dropped and
                                  the rest computed anew at its new positions, as if the talk had begun so; also of a prompt that
                                  is too long. Otherwise the answer ends there (FINISH_LENGTH), and such a prompt is refused. */

@@ -65,6 +65,7 @@ int session_new(struct session **out, struct engine *engine, const struct tokeni
     int status = sampler_init(&session->sampler, &settings, n_vocab, err);
     if (status == 0)
         status = answer_init(&session->answer, tokenizer, &settings, err);
+    session->answer.detokenizer.started = sampling->begun.n > 0; /* A blank is no beginning's any more. */
     if (status == 0) {
         session->capacity = n_prompt + 64;
         session->ids = malloc(session->capacity * sizeof *session->ids);

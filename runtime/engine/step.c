@@ -220,7 +220,8 @@ static void pick_some(void *arg, int chunk, int thread)
         struct pick *pick = &session->picks[i];
         pick->id = sampler_pick(&session->sampler, row, &pick->logprob, pick->top);
         session->pick_status = pick->id < 0 ? WEIR_E_INVALID : sampler_accept(&session->sampler, pick->id, true);
-        goes_on = session->pick_status == 0 && i < guesses->n && pick->id == guesses->ids[i] && !ends_answer(engine, session, pick->id);
+        goes_on = session->pick_status == 0 && i < guesses->n && pick->id == guesses->ids[i] && !ends_answer(engine, session, pick->id) &&
+                  !sampler_must_end(&session->sampler);
     }
 }
 
