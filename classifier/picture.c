@@ -99,7 +99,8 @@ static void draw_curve(struct picture *p, const json_t *metrics)
             continue;
         line(p, p->x + PLOT * share, p->y + PLOT, p->x + PLOT * share, Y_OF(quality), BLUE, "2 3");
         snprintf(words, sizeof words, "CPT%d %.1f %%", k == 0 ? 50 : 80, 100 * share);
-        text(p, p->x + PLOT * share + 5, p->y + PLOT - 8 - 16 * k, "start", 12, words);
+        bool before = k == 0 && share > 0.25; /* Beside its line, out of the other's way. */
+        text(p, p->x + PLOT * share + (before ? -5 : 5), p->y + PLOT - 8 - 16 * k, before ? "end" : "start", 12, words);
     }
 #undef Y_OF
     snprintf(words, sizeof words, "APGR %.3f   AIQ %.3f   %lld lines   (dashed: at random)", number(metrics, "apgr"), number(metrics, "aiq"),
@@ -143,7 +144,7 @@ static void draw_confusion(struct picture *p, const json_t *confusion)
     if (n == 0)
         return;
     double cell = (double)PLOT / (double)n;
-    panel_begin(p, "Confusion of domains (rows: true, columns: said)");
+    panel_begin(p, "Confusion of domains (rows: the true one)");
     buffer_printf(&p->out, "<rect x=\"%.1f\" y=\"%.1f\" width=\"%d\" height=\"%d\" fill=\"none\" stroke=\"%s\"/>\n", p->x, p->y, PLOT, PLOT, GRID);
     for (size_t i = 0; i < n; i++) {
         double all = 0;

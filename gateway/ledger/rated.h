@@ -1,5 +1,5 @@
-/* What the ledger's file knows about rated decisions. Reads only, over a connection of its own: on a worker or at start, never on
- * the loop. Only rows that are in the file are seen: ledger_settle first. */
+/* What the ledger's file knows about rated decisions. Reads only, over a connection of its own: on a worker, at start, and on the loop
+ * only where a reload makes all tests begin anew. Only rows that are in the file are seen: ledger_settle first. */
 #ifndef WEIR_LEDGER_RATED_H
 #define WEIR_LEDGER_RATED_H
 
