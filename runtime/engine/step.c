@@ -238,8 +238,9 @@ static int append_id(struct session *session, int32_t id)
     return 0;
 }
 
-/* A picked token joins the answer; ends the session where it has to. */
-static void take_token(struct engine *engine, struct session *session, const struct pick *pick)
+/* A picked token joins the answer; ends the session where it has to. last: of this step, hence what the sampler's state and
+ * pick_status are about: it has taken all of the step's tokens already. */
+static void take_token(struct engine *engine, struct session *session, const struct pick *pick, bool last)
 {
     bool stopped = false, any = false;
     session->n_generated++;
@@ -247,12 +248,12 @@ static void take_token(struct engine *engine, struct session *session, const str
         engine_end_session(engine, session, FINISH_STOP, NULL);
         return;
     }
-    int status = session->pick_status;
+    int status = last ? session->pick_status : 0;
     if (status == 0)
         status = append_id(session, pick->id);
     if (status == 0)
         status = answer_push(&session->answer, pick->id, &pick->logprob, pick->top, &stopped);
-    if (status == 0 && (stopped || sampler_must_end(&session->sampler))) {
+    if (status == 0 && (stopped || (last && sampler_must_end(&session->sampler)))) {
         engine_end_session(engine, session, FINISH_STOP, NULL);
         return;
     }
@@ -287,7 +288,7 @@ static void take_tokens(struct engine *engine, struct session *session)
 {
     speculate_learn(session, session->n_picks - 1);
     for (int i = 0; i < session->n_picks && session->state == SESSION_RUNNING; i++)
-        take_token(engine, session, &session->picks[i]);
+        take_token(engine, session, &session->picks[i], i == session->n_picks - 1);
     if (kv_length(session->kv) > (int)session->n_ids) /* Ended before a right guess. */
         kv_trim(session->kv, (int)session->n_ids);
 }

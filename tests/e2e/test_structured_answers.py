@@ -68,6 +68,18 @@ def test_choices_patterns_and_grammars_are_kept_to(client):
     assert text.choices[0].text in (" 42", " 43")
 
 
+def test_guessed_tokens_end_with_the_shape(tmp_path):
+    """Every word of the only choice can be guessed from the question, and so can the words behind it."""
+    words = "one two three four five six seven eight nine ten".split()
+    with Weir(tmp_path / "guesses", {"models": {"chat": {"speculate": "lookup"}}}) as weir:
+        client = openai.OpenAI(base_url=weir.url + "/v1", api_key="anything", max_retries=0)
+        for n in range(2, 10):
+            only = " ".join(words[:n])
+            answer = client.completions.create(model="local", prompt=(" ".join(words) + " ") * 3, max_tokens=30, temperature=0,
+                                               extra_body={"structured_outputs": {"choice": [only]}})
+            assert answer.choices[0].text == only and answer.choices[0].finish_reason == "stop"
+
+
 def test_several_choices_of_one_request_are_all_of_the_shape(client):
     answer = client.chat.completions.create(model="local", messages=ask("A number."), n=4, temperature=1.5, seed=2, max_tokens=30,
                                             response_format={"type": "json_schema", "json_schema": {"name": "n", "schema": {
