@@ -1,4 +1,5 @@
 /* The streaming detokenizer: whole UTF-8 at every push, the same text however the bytes are spread over tokens. */
+#include "engine/session.h"
 #include "tokenizer/parts.h"
 
 #include <criterion/criterion.h>
@@ -90,5 +91,29 @@ Test(detokenizer, drops_only_the_first_blank_and_special_tokens_unless_kept)
     cr_assert_eq(tokenizer_decode(tokenizer, (const int32_t[]){260}, 1, true, &out), WEIR_E_INVALID);
     cr_assert_eq(tokenizer_decode(tokenizer, (const int32_t[]){-1}, 1, true, &out), WEIR_E_INVALID);
     buffer_release(&out);
+    tokenizer_close(tokenizer);
+}
+
+/* What a session says first when the token is a blank, with and without something that the answer has begun with. */
+static void blank_first(const struct tokenizer *tokenizer, str begun, str expected)
+{
+    struct session *session;
+    struct error err = {0};
+    bool stopped;
+    int32_t prompt = 'a';
+    struct sampling sampling = {.begun = begun};
+    cr_assert_eq(session_new(&session, NULL, tokenizer, 260, &prompt, 1, &sampling, &err), 0, "%s: %s", err.where, err.text);
+    cr_assert_eq(answer_push(&session->answer, 257, &(struct token_logprob){.id = 257}, NULL, &stopped), 0);
+    cr_assert_eq(answer_push(&session->answer, 258, &(struct token_logprob){.id = 258}, NULL, &stopped), 0);
+    cr_assert(str_equal(buffer_str(&session->answer.pending), expected), "begun \"%.*s\": \"%.*s\"", (int)begun.n, begun.data,
+              (int)session->answer.pending.n, session->answer.pending.data);
+    session_destroy(session);
+}
+
+Test(detokenizer, an_answer_loses_its_first_blank_and_one_that_is_carried_on_keeps_it)
+{
+    struct tokenizer *tokenizer = open_bytes();
+    blank_first(tokenizer, STR(""), STR("ab"));
+    blank_first(tokenizer, STR("carried"), STR(" ab"));
     tokenizer_close(tokenizer);
 }
