@@ -8,22 +8,11 @@ import subprocess
 import pytest
 import script_model
 from gateway_case import MODEL, Stream, ask, assert_books_balance, gateway, question, rows_of, wait_for
-from provider import TEXT, Provider
+from provider import TEXT
 from weir_process import BINARY
 
 TEMPLATES = pathlib.Path(os.environ.get("WEIR_SHARED", pathlib.Path(__file__).parents[3] / "shared")) / "fixtures" / "templates" / "models"
 CACHE = {"exact": True, "semantic": True, "ttl": "1h", "max_bytes": "1MiB"}
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture(scope="module")
-def far(folder):
-    with Provider(folder / "certificates") as provider:
-        yield provider
 
 
 @pytest.fixture(scope="module")

@@ -12,11 +12,6 @@ CHAT = {"model": "local", "messages": [{"role": "user", "content": "Say hello."}
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("door")
-
-
-@pytest.fixture(scope="module")
 def tls(folder):
     return certificate(folder)
 

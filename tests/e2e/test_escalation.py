@@ -3,7 +3,7 @@ import json
 
 import pytest
 from gateway_case import MODEL, Stream, ask, assert_books_balance, gateway, question, rows_of
-from provider import TEXT, Provider
+from provider import TEXT
 
 EASY = ["Hello!", "Hi there, how are you?", "Thank you very much!"]
 HARD = ["Prove that there are infinitely many primes congruent to 3 modulo 4, step by step.",
@@ -12,26 +12,10 @@ HARD = ["Prove that there are infinitely many primes congruent to 3 modulo 4, st
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("escalation")
-
-
-@pytest.fixture(scope="module")
-def far(folder):
-    with Provider(folder / "certificates") as provider:
-        yield provider
-
-
-@pytest.fixture(scope="module")
 def weir(folder, far):
     with gateway(folder / "weir", {"first": far}) as weir:
         yield weir
         assert_books_balance(weir)
-
-
-@pytest.fixture(autouse=True)
-def fresh(far):
-    far.reset()
 
 
 @pytest.mark.parametrize("text", HARD)

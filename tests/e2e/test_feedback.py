@@ -8,22 +8,10 @@ import subprocess
 
 import pytest
 from gateway_case import MODEL, ask, assert_books_balance, gateway, question, rows_of, select, wait_for
-from provider import Provider
 from weir_process import BINARY
 
 EASY = "Hello!"
 HARD = "Prove that there are infinitely many primes congruent to 3 modulo 4, step by step."
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("feedback")
-
-
-@pytest.fixture(scope="module")
-def far(folder):
-    with Provider(folder / "certificates") as provider:
-        yield provider
 
 
 def make_keys(weir):

@@ -10,7 +10,6 @@ import subprocess
 
 import pytest
 from gateway_case import MODEL, Stream, ask, assert_books_balance, gateway, question, rows_of, wait_for
-from provider import Provider
 from weir_process import BINARY
 
 HANDBOOK = {
@@ -35,11 +34,6 @@ NOT_COVERED = ["Prove that there are infinitely many primes congruent to 3 modul
                "What is the boiling point of nitrogen?", "Who won the football world cup in 1998?", "How does a transistor work?"]
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("knowledge")
-
-
 def write(root, documents):
     for path, text in documents.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
@@ -49,12 +43,6 @@ def write(root, documents):
 def indexed(weir, n=1):
     """Waits until the running Weir has indexed n times."""
     return wait_for(lambda: len([line for line in weir.log if '"knowledge"' in line and "indexed:" in line]) >= n, "an index")
-
-
-@pytest.fixture(scope="module")
-def far(folder):
-    with Provider(folder / "certificates") as provider:
-        yield provider
 
 
 @pytest.fixture(scope="module")
@@ -70,11 +58,6 @@ def weir(folder, far, docs):
         yield weir
         assert_books_balance(weir)
         assert weir.stop() == 0
-
-
-@pytest.fixture(autouse=True)
-def fresh(far):
-    far.reset()
 
 
 def knowledge(config, *words, code=0):

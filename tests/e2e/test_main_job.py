@@ -7,24 +7,13 @@ import subprocess
 
 import pytest
 from gateway_case import MODEL, Stream, ask, assert_books_balance, gateway, provider_entry, question, rows, rows_of, select, wait_for
-from provider import TEXT, Provider
+from provider import TEXT
 from weir_process import BINARY
 
 CARD = "4012 8888 8888 1881"
 TOKEN = "ghp_x7Kq2mVb9Tn4Rw8Zc1Yd5Hf3Lj6PsAe0UgQi"
 PROVIDER_KEY = "sk-of-the-gateway"
 EASY = "Hello!"
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("main")
-
-
-@pytest.fixture(scope="module")
-def far(folder):
-    with Provider(folder / "certificates") as provider:
-        yield provider
 
 
 @pytest.fixture(scope="module")
@@ -48,11 +37,6 @@ def eu_weir(folder, far):
     with gateway(folder / "eu", entries, {"policy": {"pack": os.path.abspath(pack)}}) as weir:
         yield weir
         assert_books_balance(weir)
-
-
-@pytest.fixture(autouse=True)
-def fresh(far):
-    far.reset()
 
 
 def test_a_query_is_answered_here_and_its_rows_say_so(weir, far):

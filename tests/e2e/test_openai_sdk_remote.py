@@ -5,7 +5,7 @@ import json
 import openai
 import pytest
 from gateway_case import MODEL, assert_books_balance, gateway, provider_entry
-from provider import TEXT, Provider
+from provider import TEXT
 from weir_process import BINARY
 
 QUESTION = [{"role": "user", "content": "Say hello."}]
@@ -13,17 +13,6 @@ PINNED = "remote/first/" + MODEL
 TOKEN = "ghp_x7Kq2mVb9Tn4Rw8Zc1Yd5Hf3Lj6PsAe0UgQi"
 TOOLS = [{"type": "function", "function": {"name": "weather", "description": "Weather of a city",
                                            "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}}}]
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("sdk-remote")
-
-
-@pytest.fixture(scope="module")
-def far(folder):
-    with Provider(folder / "certificates") as provider:
-        yield provider
 
 
 @pytest.fixture(scope="module")

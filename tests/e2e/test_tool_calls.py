@@ -10,7 +10,6 @@ import pytest
 
 import script_model
 from gateway_case import MODEL, ask, gateway, rows, rows_of
-from provider import Provider
 from weir_process import BINARY
 
 TEMPLATES = pathlib.Path(os.environ.get("WEIR_SHARED", pathlib.Path(__file__).parents[3] / "shared")) / "fixtures" / "templates"
@@ -46,11 +45,6 @@ def model_file(folder, name):
     source = (TEMPLATES / "models" / f"{template}.jinja").read_bytes().decode()
     begins = {"<s>", "<|begin_of_text|>", "<|startoftext|>"}.intersection(specials)
     return script_model.write(folder / f"{name}.gguf", source, scripts, end, specials, bos=next(iter(begins), end))
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("tool-calls")
 
 
 @pytest.fixture(scope="module")
@@ -237,7 +231,7 @@ def test_long_arguments_stream_before_the_call_is_whole(client):
     assert len(deltas) > 100 and len(json.loads("".join(deltas))["city"]) == 3300
 
 
-def test_a_model_without_tools_says_so_and_under_auto_another_answers(client, weir, folder):
+def test_a_model_without_tools_says_so_and_under_auto_another_answers(client, weir, folder, far):
     for change, param in ((dict(model="local"), "tools"), (dict(tools=[{"type": "function", "function": {**TOOLS[0]["function"], "strict": True}}]), "tools[0].function.strict"),
                           (dict(tool_choice={"type": "function", "function": {"name": "other"}}), "tool_choice")):
         with pytest.raises(openai.BadRequestError) as caught:
@@ -247,7 +241,7 @@ def test_a_model_without_tools_says_so_and_under_auto_another_answers(client, we
     with pytest.raises(openai.BadRequestError) as caught:
         client.chat.completions.create(model="local", messages=follow)
     assert caught.value.param == "messages[1].tool_calls"
-    with Provider(folder / "certificates") as far, gateway(folder / "escalates", {"first": far}) as other:
+    with gateway(folder / "escalates", {"first": far}) as other:
         answer = ask(other, body={"model": "auto", "messages": QUESTION, "tools": TOOLS})
         assert answer.headers["x-weir-route"] == "remote:first/" + MODEL and answer.headers["x-weir-reason"].startswith("local_unsupported")
         assert json.loads(rows_of(other, answer).decision["inputs"])["local"] == {"state": "unsupported", "detail": "tools"}

@@ -12,24 +12,7 @@ import subprocess
 import pytest
 from gateway_case import (MODEL, Stream, ask, assert_books_balance, chat_model, gateway, provider_entry, question, require_models, rows, rows_of, select,
                           wait_for)
-from provider import TEXT, Provider
 from weir_process import BINARY, Weir
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("kill")
-
-
-@pytest.fixture(scope="module")
-def far(folder):
-    with Provider(folder / "certificates") as provider:
-        yield provider
-
-
-@pytest.fixture(autouse=True)
-def fresh(far):
-    far.reset()
 
 
 def verify(weir):

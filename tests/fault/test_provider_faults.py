@@ -14,11 +14,6 @@ SAMPLING = {"max_tokens": 12, "temperature": 0}  # For where the local model ans
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("faults")
-
-
-@pytest.fixture(scope="module")
 def first(folder):
     with Provider(folder / "certificates") as provider:
         yield provider
