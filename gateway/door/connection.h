@@ -109,4 +109,18 @@ void connection_refuse(struct connection *connection, int status, const struct e
 /* Ends an idle connection in a drain. */
 void connection_drain(struct connection *connection);
 
+/* ------------------------------------------------------------------ between connection*.c */
+
+void connection_free_if_over(struct connection *connection); /* Both handles closed, no worker busy: tells `gone`, frees. */
+void connection_release_body(struct connection *connection); /* Gives back the room that a body took. */
+void connection_wait_for_request(struct connection *connection);
+/* Bytes of requests, decrypted. */
+void connection_plain_bytes(struct connection *connection, const char *data, size_t n);
+/* Reads unless too much of pipelined requests waits already. */
+void connection_set_reading(struct connection *connection);
+/* Moves what the TLS engine has put out into the queue. */
+void connection_take_ciphertext(struct connection *connection);
+/* What is queued is the last: sends it, then shuts the write side and lingers. */
+void connection_start_flush(struct connection *connection);
+
 #endif
