@@ -43,7 +43,8 @@ struct api_request {
     struct sampling sampling; /* stops and bias point into the arena. */
     json_t *messages;         /* Chat: borrowed from the body. */
     str grounded;             /* Chat: stands for the last message's text before the local model; NULL data: it stands for itself. */
-    bool in_tool_loop;        /* Chat: the last assistant message calls tools, and a remote model made the calls. */
+    bool called_afar;         /* Chat: the last assistant message calls tools, and a remote model made the calls. */
+    bool tool_loop;           /* Chat: what came last is a tool's result. */
     const json_t *tools;      /* Chat: functions that may be called, borrowed from the body; NULL: none may. */
     enum tool_choice tool_choice;
     const char *tool_name;    /* TOOL_CHOICE_NAMED. */

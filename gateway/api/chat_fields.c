@@ -127,7 +127,8 @@ static int parse_messages(struct api_request *request, struct api_error *error)
             return status;
         const char *role = json_string_value(json_object_get(message, "role"));
         if (strcmp(role, "assistant") == 0)
-            request->in_tool_loop = calls_from_afar(message);
+            request->called_afar = calls_from_afar(message);
+        request->tool_loop = strcmp(role, "tool") == 0 || strcmp(role, "function") == 0;
     }
     return 0;
 }

@@ -122,6 +122,65 @@ static void refuse_local(const struct decide_inputs *in, struct decision *out)
     }
 }
 
+/* ------------------------------------------------------------------ the turn before */
+
+static bool was_remote(const struct decide_inputs *in)
+{
+    return in->conversed ? strncmp(in->earlier_route, "remote:", strlen("remote:")) == 0 : in->session_remote;
+}
+
+/* Where among the targets left the model that answered the turn before stands, or -1. */
+static int earlier_target(const struct decide_inputs *in, const struct decision *out)
+{
+    char route[DECIDE_ROUTE_BYTES];
+    for (int i = 0; i < out->n_targets && in->conversed; i++) {
+        const struct decide_target *target = &in->targets[out->targets[i]];
+        snprintf(route, sizeof route, "remote:%s/%s", target->provider, target->model);
+        if (strcmp(route, in->earlier_route) == 0)
+            return i;
+    }
+    return -1;
+}
+
+/* The share of the prompt's price that its cache saves there. */
+static double cache_saving(const struct decide_inputs *in, const struct decide_target *target)
+{
+    if (target->input_nusd <= 0 || target->cached_input_nusd < 0 || target->cached_input_nusd > target->input_nusd || in->prompt_tokens <= 0)
+        return 0;
+    int64_t cached = in->cached_tokens < in->prompt_tokens ? in->cached_tokens : in->prompt_tokens;
+    return (double)cached / (double)in->prompt_tokens * (1 - (double)target->cached_input_nusd / (double)target->input_nusd);
+}
+
+/* Puts the model of the turn before first: in a tool loop, or when with its cache it is no dearer than the first. Returns the share
+ * of the threshold that switching away from it is charged. */
+static double stay(const struct decide_inputs *in, struct decision *out)
+{
+    double charge = in->session_remote ? 0.5 : 0;
+    int at = earlier_target(in, out);
+    if (at < 0)
+        return charge;
+    int target = out->targets[at];
+    const struct decide_target *first = &in->targets[out->targets[0]], *earlier = &in->targets[target];
+    double saving = cache_saving(in, earlier);
+    if (in->tool_loop || (saving > 0 && first->input_nusd >= 0 && (double)earlier->input_nusd * (1 - saving) <= (double)first->input_nusd)) {
+        memmove(&out->targets[1], &out->targets[0], (size_t)at * sizeof out->targets[0]);
+        out->targets[0] = target;
+    }
+    return fmax(charge, saving);
+}
+
+/* A tool's result is no new question: it goes to whoever called the tool. */
+static bool keep_tool_loop(const struct decide_inputs *in, struct decision *out)
+{
+    if (!in->tool_loop)
+        return false;
+    if (was_remote(in))
+        go_remote(in, out, "tool_loop_kept");
+    else
+        go_local(out, "tool_loop_kept");
+    return true;
+}
+
 static void decide_auto(const struct decide_inputs *in, struct decision *out, const char *why, bool local_can)
 {
     if (out->n_targets == 0) {
@@ -137,7 +196,8 @@ static void decide_auto(const struct decide_inputs *in, struct decision *out, co
             refuse_remote(out, why);
         return;
     }
-    if (in->session_remote)
+    double charge = stay(in, out);
+    if (was_remote(in))
         reason(out, "conversation_was_remote");
     if (!local_can) {
         static const char *const codes[] = {[LOCAL_READY] = "policy_forbids_local", [LOCAL_MISSING] = "local_missing", [LOCAL_TOO_LONG] = "local_too_long",
@@ -146,6 +206,8 @@ static void decide_auto(const struct decide_inputs *in, struct decision *out, co
         go_remote(in, out, codes[in->local]);
         return;
     }
+    if (keep_tool_loop(in, out))
+        return;
     if (is_covered(in)) {
         go_local(out, "knowledge_covers");
         return;
@@ -154,10 +216,8 @@ static void decide_auto(const struct decide_inputs *in, struct decision *out, co
         go_local(out, "no_score");
         return;
     }
-    /* A conversation that has left once does so again more readily: changing models in mid-talk costs quality too. */
     double threshold = in->promised ? in->threshold : in->max_regret;
-    if (in->session_remote)
-        threshold -= fabs(threshold) / 2;
+    threshold -= fabs(threshold) * charge;
     if (in->drift)
         threshold -= fabs(threshold) / 2;
     if ((double)in->gain > threshold)

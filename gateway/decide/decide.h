@@ -8,9 +8,13 @@
  *   4. targets are struck out: not permitted by policy, no credentials, breaker open, over budget
  *   5. pinned or bare name: the targets left; none left → pinned: refuse with the reason of the first; bare: local if
  *      it can, else refuse
- *   6. auto: local cannot → remote; nothing left → local; the documents cover it → local; else remote iff gain > the threshold
- *      that the head promises for max_regret, or max_regret itself without a promise (half of it once the conversation has left
- *      before, and half of it while the tenant's feedback has raised the drift alarm, `feedback_drift`); no score → local (closed on failure). */
+ *   6. auto: local cannot → remote; nothing left → local; a tool's result → whoever called the tool; the documents cover it → local;
+ *      else remote iff gain > the threshold that the head promises for max_regret, or max_regret itself without a promise; no
+ *      score → local (closed on failure). The threshold is halved while the tenant's feedback has raised the drift alarm
+ *      (`feedback_drift`), and lowered by the share of the prompt's price that staying with the remote model of the turn before
+ *      saves, whose cache a switch would throw away (by half, where that is not known and its tool calls show that it was remote).
+ *      Staying here is not made easier in the same way, for that would break what max_regret promises. The remote model of the
+ *      turn before comes first among the targets while its cache makes it no dearer than the first. */
 #ifndef WEIR_DECIDE_DECIDE_H
 #define WEIR_DECIDE_DECIDE_H
 
@@ -20,7 +24,7 @@
 #include "money/prices.h"
 #include "weir_classifier.h"
 
-enum { DECIDE_MAX_TARGETS = NAME_MAX_TARGETS, DECIDE_MAX_REASONS = 24, DECIDE_WORD_BYTES = 64, DECIDE_NAME_BYTES = 160 };
+enum { DECIDE_MAX_TARGETS = NAME_MAX_TARGETS, DECIDE_MAX_REASONS = 24, DECIDE_WORD_BYTES = 64, DECIDE_NAME_BYTES = 160, DECIDE_ROUTE_BYTES = 256 };
 
 /* Why the local model cannot take a request. LOCAL_UNASKED: nobody looked, for the cache has the answer. */
 enum local_state { LOCAL_READY, LOCAL_MISSING, LOCAL_TOO_LONG, LOCAL_UNSUPPORTED, LOCAL_OVERLOADED, LOCAL_UNASKED, LOCAL_STATES };
@@ -69,6 +73,11 @@ struct decide_inputs {
     bool budget_limited;
     int64_t budget_nusd;         /* Left, when limited. */
     bool session_remote;         /* The conversation's last turn was answered remotely, as its tool calls show. */
+    bool tool_loop;              /* What came last is a tool's result, not a question. */
+    bool conversed;              /* The turn before is known (conversation/conversation.h); the next three are about it. */
+    char earlier_route[DECIDE_ROUTE_BYTES]; /* What answered it, as outcome.route. */
+    int64_t prompt_tokens;       /* About as many has this request. */
+    int64_t cached_tokens;       /* Of them the provider that answered may still have read. */
     bool drift;                  /* The tenant's ratings say that max_regret does not hold (feedback/drift.h). */
     char prices_version[DECIDE_WORD_BYTES];
     struct decide_target targets[DECIDE_MAX_TARGETS];
@@ -79,7 +88,7 @@ enum route_kind { ROUTE_LOCAL, ROUTE_REMOTE, ROUTE_REFUSE, ROUTE_CACHE };
 
 struct decision {
     enum route_kind kind;
-    char route[256];             /* "local", "remote:<provider>/<model>", "refuse", "cache". */
+    char route[DECIDE_ROUTE_BYTES]; /* "local", "remote:<provider>/<model>", "refuse", "cache". */
     int targets[DECIDE_MAX_TARGETS]; /* Indices into inputs.targets, in order of trial. */
     int n_targets;               /* ROUTE_REMOTE: at least 1. ROUTE_LOCAL of auto: where a weak answer may escalate to. */
     bool redact;                 /* Only redacted text may leave. */

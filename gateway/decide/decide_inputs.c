@@ -119,13 +119,17 @@ json_t *decide_inputs_json(const struct decide_inputs *in)
                                                  "terms", (double)in->known_terms, "least_likeness", in->least_likeness, "least_terms",
                                                  in->least_terms, "state", in->knowledge_state)
                                      : json_null();
+    json_t *conversation = in->conversed ? json_pack("{s:s, s:I, s:I}", "route", in->earlier_route, "prompt_tokens", (json_int_t)in->prompt_tokens,
+                                                     "cached_tokens", (json_int_t)in->cached_tokens)
+                                         : json_null();
     json_t *promise = in->promised ? json_pack("{s:f, s:f, s:I}", "threshold", in->threshold, "confidence", in->confidence, "lines",
                                                (json_int_t)in->promise_lines)
                                    : json_null();
-    return json_pack("{s:s, s:s, s:f, s:o, s:{s:s, s:b, s:s}, s:o, s:o, s:o, s:{s:s, s:s}, s:o, s:b, s:b, s:s, s:o}", "name", name_kind_name(in->kind), "model", in->model,
+    return json_pack("{s:s, s:s, s:f, s:o, s:{s:s, s:b, s:s}, s:o, s:o, s:o, s:{s:s, s:s}, s:o, s:b, s:b, s:o, s:b, s:s, s:o}", "name", name_kind_name(in->kind), "model", in->model,
                      "max_regret", in->max_regret, "promise", promise, "verdict", "effect", effect_name(in->effect), "local_permitted", in->local_permitted,
                      "data_class", in->data_class, "score", score, "cache", cache, "knowledge", knowledge, "local", "state", local_state_name(in->local), "detail", in->local_detail,
-                     "budget_nusd", in->budget_limited ? json_integer(in->budget_nusd) : json_null(), "session_remote", in->session_remote, "drift", in->drift,
+                     "budget_nusd", in->budget_limited ? json_integer(in->budget_nusd) : json_null(), "session_remote", in->session_remote, "tool_loop", in->tool_loop,
+                     "conversation", conversation, "drift", in->drift,
                      "prices_version", in->prices_version, "targets", targets);
 }
 
@@ -175,6 +179,14 @@ static int64_t read_money(struct reader *r, const json_t *object, const char *na
     int64_t value = MONEY_UNKNOWN;
     if (r->status == 0 && json_member_i64(object, name, &value, r->err) < 0)
         fault(r, name, "must be an integer or null");
+    return value;
+}
+
+static int64_t read_count(struct reader *r, const json_t *object, const char *name)
+{
+    int64_t value = 0;
+    if (r->status == 0 && (json_member_i64(object, name, &value, r->err) <= 0 || value < 0))
+        fault(r, name, "must be a number of tokens");
     return value;
 }
 
@@ -288,6 +300,15 @@ int decide_inputs_parse(const json_t *json, struct decide_inputs *out, struct er
     out->budget_limited = budget != MONEY_UNKNOWN;
     out->budget_nusd = out->budget_limited ? budget : 0;
     read_bool(&r, json, "session_remote", &out->session_remote);
+    if (json_object_get(json, "tool_loop") != NULL) /* Older rows know of no conversations. */
+        read_bool(&r, json, "tool_loop", &out->tool_loop);
+    const json_t *conversation = json_object_get(json, "conversation");
+    out->conversed = json_is_object(conversation);
+    if (out->conversed) {
+        read_text(&r, conversation, "route", out->earlier_route, sizeof out->earlier_route);
+        out->prompt_tokens = read_count(&r, conversation, "prompt_tokens");
+        out->cached_tokens = read_count(&r, conversation, "cached_tokens");
+    }
     if (json_object_get(json, "drift") != NULL) /* Rows of before there was feedback have none. */
         read_bool(&r, json, "drift", &out->drift);
     read_text(&r, json, "prices_version", out->prices_version, sizeof out->prices_version);

@@ -166,7 +166,8 @@ static int run_in(struct explainer *explainer, struct arena *arena, struct api_r
                        (request->has_max_tokens ? request->max_tokens : 16384) * request->n);
     search(explainer, request, scored ? &score : NULL, &name, arena, inputs);
     decide_inputs_promise(inputs, scored ? explainer->head : NULL);
-    inputs->session_remote = request->in_tool_loop;
+    inputs->session_remote = request->called_afar;
+    inputs->tool_loop = request->tool_loop;
     decide(inputs, &decision);
     us[3] = clock_now_us();
     *out = report(inputs, &decision, verdict, scored ? &score : NULL, explainer, us);

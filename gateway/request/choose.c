@@ -7,6 +7,10 @@
 
 #include "upstream/upstream.h"
 
+/* Providers keep a prompt for five minutes at the least after its last use. */
+static const int64_t PROVIDERS_CACHE_US = 5LL * 60 * 1000 * 1000;
+enum { BYTES_A_TOKEN = 4 }; /* Of ordinary text, about. */
+
 static int64_t total_bytes(const struct request *request)
 {
     int64_t n = 0;
@@ -43,6 +47,20 @@ static void fill_knowledge(struct request *request)
         ++*(knowing_used(request) ? &request->service->n_covered : &request->service->n_uncovered);
 }
 
+static void fill_conversation(struct request *request)
+{
+    struct conversation_turn turn;
+    struct decide_inputs *inputs = request->inputs;
+    if (!request->conversing || !request->conversation.has_earlier ||
+        !conversations_find(request->service->conversations, request->conversation.earlier, &turn))
+        return;
+    int64_t counted = prompt_tokens(request);
+    inputs->conversed = true;
+    str_copy(inputs->earlier_route, sizeof inputs->earlier_route, str_of(turn.route));
+    inputs->prompt_tokens = counted >= 0 ? counted : total_bytes(request) / BYTES_A_TOKEN;
+    inputs->cached_tokens = turn.prompt_tokens > 0 && clock_now_us() - turn.ended_us < PROVIDERS_CACHE_US ? turn.prompt_tokens : 0;
+}
+
 static void fill_inputs(struct request *request)
 {
     struct service *service = request->service;
@@ -68,7 +86,9 @@ static void fill_inputs(struct request *request)
         str_copy(inputs->cached_decision, sizeof inputs->cached_decision, str_of(request->cached_answer.decision_id));
     }
     fill_knowledge(request);
-    inputs->session_remote = request->api.in_tool_loop;
+    inputs->session_remote = request->api.called_afar;
+    inputs->tool_loop = request->api.tool_loop;
+    fill_conversation(request);
     inputs->drift = feedback_drift(service, request->has_key ? request->key.tenant : NULL);
     if (request->has_key) {
         int64_t left = budget_remaining_nusd(service->budgets, request->key.id, clock_wall_ns());

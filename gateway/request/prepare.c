@@ -208,10 +208,19 @@ static void prepare_look(struct request *request)
         close_local(request, LOCAL_UNASKED, "");
 }
 
+/* Under which keys the conversation's turns are noted. */
+static void prepare_conversation(struct request *request)
+{
+    str tenant = request->has_key ? str_of(request->key.tenant) : (str){NULL, 0};
+    request->conversing = request->api.kind == API_CHAT && request->name.kind == NAME_AUTO &&
+                          conversation_keys_make(request->service->cache_secret, tenant, request->api.messages, &request->conversation) == 0;
+}
+
 static void prepare_run(struct request *request)
 {
     if (!request->looked)
         prepare_look(request);
+    prepare_conversation(request);
     if (request->cached != CACHE_NONE)
         return;
     int64_t started = clock_now_us();

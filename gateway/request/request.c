@@ -93,12 +93,22 @@ static void write_outcome(struct request *request, const char *result, int64_t s
         log_event(LOG_ERROR, "outcome_lost", "%s: the ledger does not take its outcome", request->decision_id);
 }
 
+/* How this turn was answered, for the one that follows. */
+static void note_turn(struct request *request)
+{
+    struct conversation_turn turn = {.prompt_tokens = request->usage_known ? request->usage.prompt_tokens : LEDGER_NULL, .ended_us = clock_now_us()};
+    if (request->conversing && !request->dry_run && str_copy(turn.route, sizeof turn.route, str_of(request->route)))
+        conversations_note(request->service->conversations, request->conversation.asked, &turn);
+}
+
 void request_end(struct request *request, const char *result, int64_t status, const char *finish_reason, const char *error_code)
 {
     struct service *service = request->service;
     int64_t total_us = clock_now_us() - request->started_us;
-    if (strcmp(result, "ok") == 0 && status == 200)
+    if (strcmp(result, "ok") == 0 && status == 200) {
         caching_keep(request, finish_reason);
+        note_turn(request);
+    }
     remote_cancel(request);
     local_cancel(request);
     if (request->other >= 0 && request->chat != NULL)

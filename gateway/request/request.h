@@ -75,6 +75,8 @@ struct request {
     struct verdict *verdict;
     struct score score;
     bool scored;
+    bool conversing;              /* A turn of a conversation under auto: `conversation` is set. */
+    struct conversation_keys conversation;
     /* The cache: set by PREPARE, but for the first three, which are the caller's wish and the moment of its coming. */
     bool cache_no_look, cache_no_keep;
     uint64_t cache_epoch;

@@ -191,6 +191,9 @@ int service_open(struct service *service, const char *config_path, struct error 
         status = caching_open(service, err);
     if (status == 0)
         status = knowing_open(service, err);
+    service->conversations = conversations_new();
+    if (status == 0 && service->conversations == NULL)
+        status = error_set(err, WEIR_E_MEMORY, "conversations", "out of memory");
     service->metrics = metrics_new();
     if (status == 0 && service->metrics == NULL)
         status = error_set(err, WEIR_E_MEMORY, "metrics", "out of memory");
@@ -202,6 +205,7 @@ int service_open(struct service *service, const char *config_path, struct error 
 void service_close(struct service *service)
 {
     knowing_close(service);
+    conversations_free(service->conversations);
     caching_close(service);
     feedback_close(service);
     scoring_close(service);

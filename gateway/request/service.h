@@ -9,6 +9,7 @@
 
 #include "cache/answer_cache.h"
 #include "config/config.h"
+#include "conversation/conversation.h"
 #include "door/door.h"
 #include "keys/admin_socket.h"
 #include "keys/keys.h"
@@ -54,6 +55,7 @@ struct service {
     struct metrics *metrics;
     struct knowledge *knowledge;
     struct indexing *indexing;   /* Of the documents, by a worker. */
+    struct conversations *conversations; /* The turns before. */
     struct feedback *feedback;   /* Ratings, and the drift tests made of them. */
     int64_t n_covered, n_uncovered; /* Questions searched for in the documents. */
     struct answer_cache *cache;

@@ -3,7 +3,7 @@ import json
 
 import pytest
 from gateway_case import MODEL, Stream, ask, assert_books_balance, gateway, question, rows_of
-from provider import TEXT
+from provider import TEXT, Provider
 
 EASY = ["Hello!", "Hi there, how are you?", "Thank you very much!"]
 HARD = ["Prove that there are infinitely many primes congruent to 3 modulo 4, step by step.",
@@ -54,3 +54,37 @@ def test_a_dry_run_scores_as_the_real_one_does(weir, far):
         dry = ask(weir, "/v1/route", question(text, "auto")).body
         real = rows_of(weir, ask(weir, body=question(text, "auto", max_tokens=2))).decision
         assert dry["route"] == real["route"] and dry["inputs"]["score"] == json.loads(real["inputs"])["score"]
+
+
+TOOL = {"type": "function", "function": {"name": "lookup", "parameters": {"type": "object", "properties": {}}}}
+CALL = {"id": "call_9", "type": "function", "function": {"name": "lookup", "arguments": "{}"}}
+
+
+def test_a_tool_loop_stays_with_the_model_that_called_though_an_earlier_choice_is_back(folder, far):
+    with Provider(folder / "second") as second, gateway(folder / "loop", {"first": far, "second": second}) as weir:
+        far.script([{"kind": "status", "status": 503}])
+        second.script([{"kind": "ok", "tool_calls": [CALL]}])
+        body = question(HARD[0], "auto", tools=[TOOL])
+        first = ask(weir, body=body)
+        assert first.headers["x-weir-route"] == "remote:second/" + MODEL
+        far.reset()
+        second.reset()
+        body["messages"] += [first.body["choices"][0]["message"], {"role": "tool", "tool_call_id": "call_9", "content": "4"}]
+        answer = ask(weir, body=body)
+        books = rows_of(weir, answer)
+        assert answer.headers["x-weir-route"] == "remote:second/" + MODEL and far.requests == 0
+        assert json.loads(books.decision["reasons"]) == ["local_unsupported", "conversation_was_remote"]
+        inputs = json.loads(books.decision["inputs"])
+        assert inputs["tool_loop"] and inputs["conversation"]["route"] == "remote:second/" + MODEL
+        assert_books_balance(weir)
+
+
+def test_a_conversation_that_left_is_known_and_one_that_began_otherwise_is_not(weir, far):
+    body = question(HARD[1], "auto", max_tokens=8)
+    first = ask(weir, body=body)
+    body["messages"] += [{"role": "assistant", "content": first.body["choices"][0]["message"]["content"]}, {"role": "user", "content": EASY[2]}]
+    inputs = json.loads(rows_of(weir, ask(weir, body=body)).decision["inputs"])
+    assert inputs["conversation"]["route"] == "remote:first/" + MODEL and not inputs["tool_loop"]
+    assert inputs["conversation"]["cached_tokens"] == first.body["usage"]["prompt_tokens"]
+    body["messages"][0]["content"] += " Please."
+    assert json.loads(rows_of(weir, ask(weir, body=body)).decision["inputs"])["conversation"] is None

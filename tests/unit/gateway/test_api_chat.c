@@ -140,9 +140,9 @@ Test(api_chat, a_tool_loop_is_seen_in_the_last_assistant_message)
     struct api_request request;
     struct api_error error;
     cr_assert_eq(parse("{\"model\":\"auto\",\"messages\":[" CALL "]}", &request, &error), 0, "%s", error.message);
-    cr_assert(request.in_tool_loop);
+    cr_assert(request.called_afar && request.tool_loop);
     drop(&request);
     cr_assert_eq(parse("{\"model\":\"auto\",\"messages\":[" CALL ",{\"role\":\"assistant\",\"content\":\"a\"}]}", &request, &error), 0);
-    cr_assert(!request.in_tool_loop, "the loop has ended with an answer");
+    cr_assert(!request.called_afar && !request.tool_loop, "the loop has ended with an answer");
     drop(&request);
 }

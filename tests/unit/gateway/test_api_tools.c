@@ -108,10 +108,10 @@ Test(api_tools, a_loop_of_calls_made_here_is_no_remote_conversation)
     struct api_request request;
     struct api_error error;
     cr_assert_eq(parse(ASK "," CALL("call_1", "\"{}\""), "", &request, &error), 0);
-    cr_assert(request.in_tool_loop);
+    cr_assert(request.called_afar);
     drop(&request);
     cr_assert_eq(parse(ASK "," CALL(API_LOCAL_CALL "0_0_0", "\"{}\""), "", &request, &error), 0);
-    cr_assert(!request.in_tool_loop);
+    cr_assert(!request.called_afar);
     drop(&request);
 }
 

@@ -275,6 +275,14 @@ Test(decide, recorded_inputs_replay_to_the_recorded_route_bit_for_bit)
         in.budget_nusd = (int64_t)(rnd() % 200);
         in.session_remote = rnd() % 2;
         in.drift = rnd() % 2;
+        in.tool_loop = rnd() % 3 == 0;
+        in.conversed = rnd() % 2;
+        if (in.conversed) {
+            snprintf(in.earlier_route, sizeof in.earlier_route, "%s", (const char *[]){"local", "cache", "remote:p0/m", "remote:p1/m"}[rnd() % 4]);
+            in.prompt_tokens = (int64_t)(rnd() % 3000);
+            in.cached_tokens = (int64_t)(rnd() % 3000);
+            in.targets[1].cached_input_nusd = (int64_t)(rnd() % 6);
+        }
         for (int t = 0; t < 2; t++) {
             in.targets[t].permitted = rnd() % 4 != 0;
             in.targets[t].usable = rnd() % 4 != 0;
@@ -358,4 +366,75 @@ Test(names, lead_to_the_targets_the_design_says)
             cr_assert_str_eq(config->providers[name.targets[0].provider].name, cases[i].first, "%s", cases[i].model);
     }
     config_drop(config);
+}
+
+static struct decide_inputs conversed(const char *route, bool tool_loop)
+{
+    struct decide_inputs in = base(NAME_AUTO);
+    in.conversed = true;
+    in.tool_loop = tool_loop;
+    str_copy(in.earlier_route, sizeof in.earlier_route, str_of(route));
+    in.prompt_tokens = 1000;
+    return in;
+}
+
+Test(decide, a_tool_result_goes_to_whoever_called_the_tool)
+{
+    struct decide_inputs in = conversed("remote:p1/m", true);
+    in.gain = -1; /* A tool's result that looks easy is no reason to switch. */
+    cr_assert_str_eq(run(&in).route, "remote:p1/m");
+    cr_assert_str_eq(run(&in).reasons[0], "tool_loop_kept");
+    cr_assert_eq(run(&in).n_targets, 2, "the other one is still there to fall back on");
+    in.targets[1].healthy = false;
+    cr_assert_str_eq(run(&in).route, "remote:p0/m");
+    in.targets[0].permitted = false;
+    cr_assert_str_eq(run(&in).route, "local", "policy and health come first");
+    in = conversed("local", true);
+    cr_assert_gt(in.gain, in.max_regret);
+    cr_assert_str_eq(run(&in).route, "local");
+    in.local = LOCAL_UNSUPPORTED;
+    cr_assert_str_eq(run(&in).route, "remote:p0/m");
+    in = base(NAME_AUTO); /* After a restart the ids of the calls have to do. */
+    in.tool_loop = in.session_remote = true;
+    in.gain = -1;
+    cr_assert_str_eq(run(&in).route, "remote:p0/m");
+    in.session_remote = false;
+    in.gain = 1;
+    cr_assert_str_eq(run(&in).route, "local");
+}
+
+Test(decide, leaving_a_remote_model_is_charged_with_the_cache_it_throws_away)
+{
+    struct decide_inputs in = conversed("remote:p0/m", false);
+    in.targets[0].input_nusd = 10;
+    in.targets[0].cached_input_nusd = 2;
+    in.gain = 0.03F; /* Of max_regret 0.1. */
+    cr_assert_str_eq(run(&in).route, "local", "nothing is cached");
+    in.cached_tokens = 500; /* Saves 40 %: the threshold is 0.06. */
+    cr_assert_str_eq(run(&in).route, "local");
+    in.gain = 0.07F;
+    cr_assert_str_eq(run(&in).route, "remote:p0/m");
+    in.cached_tokens = 950; /* 76 %: 0.024. */
+    in.gain = 0.03F;
+    cr_assert_str_eq(run(&in).route, "remote:p0/m");
+    in.targets[0].cached_input_nusd = MONEY_UNKNOWN;
+    cr_assert_str_eq(run(&in).route, "local", "an unknown price saves nothing");
+    in = conversed("local", false);
+    in.cached_tokens = 1000;
+    in.gain = in.max_regret + 0.01F;
+    cr_assert_eq(run(&in).kind, ROUTE_REMOTE, "staying here is made no easier: max_regret holds");
+}
+
+Test(decide, among_remote_models_a_warm_cache_wins_while_it_is_no_dearer)
+{
+    struct decide_inputs in = conversed("remote:p1/m", false);
+    in.targets[0].input_nusd = 6;
+    in.targets[1].input_nusd = 10;
+    in.targets[1].cached_input_nusd = 1;
+    in.cached_tokens = 400; /* 10 * 0.64 = 6.4 against 6. */
+    cr_assert_str_eq(run(&in).route, "remote:p0/m");
+    in.cached_tokens = 500; /* 5.5 */
+    cr_assert_str_eq(run(&in).route, "remote:p1/m");
+    in.targets[1].permitted = false;
+    cr_assert_str_eq(run(&in).route, "remote:p0/m");
 }
