@@ -2,9 +2,10 @@
  *
  * The last human turn counts: the last message with role "user" that says something. Tool results and what the assistant
  * said are no new question. Harness text inside a turn (blocks between <system-reminder>, <environment_context>, <file …>,
- * <document …> and the like and their ends) and lines quoted with ">" are left out, unless nothing else is there. A turn
- * that only agrees or continues ("yes", "go on", "do it") leans on what it answers: the earlier human turn comes first,
- * then the last lines of the assistant's own proposal, then the turn. */
+ * <document …> and the like and their ends) and lines quoted with ">" are left out, unless nothing else is there, and so is what
+ * a prompt template puts around a question (query_template.c). A turn that only agrees or continues ("yes", "go on", "do it")
+ * leans on what it answers: the earlier human turn comes first, then the last lines of the assistant's own proposal, then the
+ * turn. */
 #include "query.h"
 
 enum { MOST_LEANS = 4, PROPOSAL_BYTES = 600, LONGEST_TAG = 40 };
@@ -65,7 +66,7 @@ static void append_own(struct buffer *out, str text)
         line_start = text.data[i] == '\n';
         buffer_append_char(out, text.data[i++]);
     }
-    if (str_trim((str){out->data + before, out->n - before}).n == 0) {
+    if (out->n == before || str_trim((str){out->data + before, out->n - before}).n == 0) {
         out->n = before;
         buffer_append_str(out, text);
     }
@@ -149,8 +150,12 @@ static int human_turn(const json_t *messages, ptrdiff_t *at, struct buffer *out,
         int status = append_content(out, message, true, err);
         if (status < 0)
             return status;
-        if (str_trim(buffer_str(out)).n > 0)
+        str asked = query_in_template(str_trim(buffer_str(out)));
+        if (asked.n > 0) {
+            memmove(out->data, asked.data, asked.n);
+            out->n = asked.n;
             return 1;
+        }
     }
     return 0;
 }
