@@ -76,6 +76,20 @@ static void check_more_models(struct report *report, const struct config *config
     }
 }
 
+/* Nothing is sampled whose cost could not be held to the budget. */
+static void check_shadow(struct report *report, const struct config *config, const struct prices *prices)
+{
+    const struct config_target *targets[] = {&config->shadow.judge, config->n_escalate > 0 ? &config->escalate[0] : NULL};
+    char text[600];
+    for (int i = 0; i < 2 && config->shadow.share_ppm > 0; i++) {
+        if (targets[i] == NULL || prices_find(prices, config->providers[targets[i]->provider].name, targets[i]->model) != NULL)
+            continue;
+        snprintf(text, sizeof text, "classifier.shadow: the price of %s/%s is not known, so nothing is sampled", config->providers[targets[i]->provider].name,
+                 targets[i]->model);
+        warn(report, text);
+    }
+}
+
 static void check_files(struct report *report, const struct config *config)
 {
     struct error err = {0};
@@ -91,6 +105,7 @@ static void check_files(struct report *report, const struct config *config)
                              config->providers[i].models[k], config->prices_path);
                     warn(report, text);
                 }
+        check_shadow(report, config, prices);
         prices_drop(prices);
     }
     const char *tls[] = {config->tls_certificate, config->tls_private_key};

@@ -62,6 +62,7 @@ int config_defaults(struct config_owner *owner, struct error *err)
     if (default_encoder_model(path, sizeof path) == 0)
         config->encoder_path = keep(owner, path);
     config->max_regret = 0.10;
+    config->shadow.budget_nusd = 5000000000;
     /* A small model at OpenAI's default of 1 babbles. */
     config->chat_temperature = 0.2;
     config->chat_top_p = 0.9;

@@ -125,6 +125,11 @@ struct config {
     enum ledger_durability durability; /* [power] */
     const char *prices_path;     /* [deploy/prices.yaml of the share] */
     const char *head_path;       /* classifier.head [the shipped head], NULL: the shipped one is not there. */
+    struct {
+        int64_t share_ppm;       /* Of local answers to `auto`, in millionths [0: off]. */
+        struct config_target judge; /* model NULL: none is named. */
+        int64_t budget_nusd;     /* For a calendar month (UTC) [5 USD]. */
+    } shadow;                    /* classifier.shadow: local answers judged against the remote's. */
     double max_regret;           /* classifier.max_regret: `auto` escalates when the expected gain is larger [0.10]. */
     struct {
         const char *folder;      /* Of the documents that the local model answers from; NULL: none. */

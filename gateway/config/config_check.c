@@ -194,8 +194,7 @@ static int unknown_provider(struct config_owner *owner, yaml_node_t *node, str n
     return yaml_doc_fail(owner->tree, node, err, "there is no provider \"%s\"", text);
 }
 
-/* "provider/model", both of which must exist. */
-static int parse_target(struct config_owner *owner, yaml_node_t *node, const char *text, struct config_target *out, struct error *err)
+int config_parse_target(struct config_owner *owner, yaml_node_t *node, const char *text, struct config_target *out, struct error *err)
 {
     const char *slash = strchr(text, '/');
     if (slash == NULL || slash == text || slash[1] == '\0')
@@ -233,7 +232,7 @@ static int check_escalate(struct config_owner *owner, struct error *err)
         yaml_node_t *node = owner->escalate->type == YAML_SEQUENCE_NODE
                                 ? yaml_doc_node(owner->tree, owner->escalate->data.sequence.items.start[i])
                                 : owner->escalate;
-        int status = parse_target(owner, node, texts[i], &targets[config->n_escalate++], err);
+        int status = config_parse_target(owner, node, texts[i], &targets[config->n_escalate++], err);
         if (status < 0)
             return status;
     }
@@ -307,7 +306,7 @@ static int check_alias(struct config_owner *owner, yaml_node_t *key, yaml_node_t
         return yaml_doc_fail(owner->tree, key, err, "aliases: \"%.100s\" has a meaning of its own", alias->name);
     if (str_starts(target, STR("remote/"))) {
         struct config_target unused;
-        return parse_target(owner, value, alias->target + 7, &unused, err);
+        return config_parse_target(owner, value, alias->target + 7, &unused, err);
     }
     double regret;
     if (str_starts(target, STR("auto:")) && (parse_f64((str){target.data + 5, target.n - 5}, &regret) < 0 || !(regret >= 0 && regret <= 1)))
@@ -356,5 +355,7 @@ int config_check(struct config_owner *owner, struct error *err)
         status = check_escalate(owner, err);
     if (status == 0)
         status = check_aliases(owner, err);
+    if (status == 0)
+        status = config_check_shadow(owner, err);
     return status;
 }

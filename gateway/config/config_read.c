@@ -113,6 +113,7 @@ static const struct yaml_field ledger_fields[] = {
 static const struct yaml_field classifier_fields[] = {
     {"head", YAML_PATH, CONFIG(head_path)},
     {"max_regret", YAML_REAL, CONFIG(max_regret), .min = 0, .max = 1},
+    {"shadow", YAML_CUSTOM, 0, .read = config_read_shadow},
     {NULL},
 };
 /* cache.semantic: true, false, or the least likeness of two embeddings. */

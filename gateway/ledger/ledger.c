@@ -99,7 +99,8 @@ static int append(struct ledger *ledger, struct ledger_row *row, struct ledger_p
     }
     int status = 0;
     pthread_mutex_lock(&ledger->lock);
-    int64_t room = row->table == ROW_DECISION || row->table == ROW_FEEDBACK ? ledger->max_waiting : ledger->max_waiting * OTHERS_PER_DECISION;
+    bool yields = row->table == ROW_DECISION || row->table == ROW_FEEDBACK || row->table == ROW_SHADOW_PLAN;
+    int64_t room = yields ? ledger->max_waiting : ledger->max_waiting * OTHERS_PER_DECISION;
     if (ledger->closing) {
         status = WEIR_E_STATE;
     } else if (ledger->n_waiting >= room) {
@@ -140,6 +141,16 @@ int ledger_append_outcome(struct ledger *ledger, const struct ledger_outcome *ro
 int ledger_append_feedback(struct ledger *ledger, const struct ledger_feedback *row, struct ledger_port *port, ledger_done_fn *done, void *user)
 {
     return append(ledger, row_of_feedback(row), port, port != NULL ? done : NULL, user);
+}
+
+int ledger_append_shadow_plan(struct ledger *ledger, const struct ledger_shadow_plan *row, struct ledger_port *port, ledger_done_fn *done, void *user)
+{
+    return append(ledger, row_of_shadow_plan(row), port, port != NULL ? done : NULL, user);
+}
+
+int ledger_append_shadow(struct ledger *ledger, const struct ledger_shadow *row, struct ledger_port *port, ledger_done_fn *done, void *user)
+{
+    return append(ledger, row_of_shadow(row), port, port != NULL ? done : NULL, user);
 }
 
 void ledger_settle(struct ledger *ledger)

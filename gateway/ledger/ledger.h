@@ -1,4 +1,4 @@
-/* Ledger: the SQLite log of decisions, attempts, outcomes and feedback (ledger.db in the data folder). One thread and one connection
+/* Ledger: the SQLite log of decisions, attempts, outcomes, feedback and shadow samples (ledger.db in the data folder). One thread and one connection
  * write and checkpoint; appends are queued, never block, and are committed in natural groups: at once when the writer is
  * idle, and what arrives meanwhile (at most 100 rows) is the next group.
  *
@@ -119,6 +119,38 @@ struct ledger_feedback {
     int64_t correct;           /* 1, 0; LEDGER_NULL: not said. */
 };
 
+/* A local answer is about to be put beside the remote's: the row that must be durable before its question leaves for that. */
+struct ledger_shadow_plan {
+    const char *decision_id;
+    int64_t time_ns;
+    const char *tenant;
+    int64_t probability_ppm;   /* Of being sampled. */
+    const char *provider, *provider_model;             /* What `auto` would have asked. */
+    const char *judge_provider, *judge_provider_model;
+    const char *effect;        /* Of the decision's verdict. */
+    int64_t reserved_nusd;
+    const char *price_version;
+};
+
+/* What came of a sample. One with no plan was given up before anything left. */
+struct ledger_shadow {
+    const char *decision_id;
+    int64_t time_ns;
+    const char *tenant;
+    int64_t probability_ppm;
+    const char *outcome;       /* "local_better", "tie", "remote_better", "unjudged". */
+    const char *reason;        /* "judge", "same", "judge_disagrees"; of unjudged: why. */
+    const char *provider, *provider_model;
+    const char *judge_provider, *judge_provider_model;
+    int64_t prompt_tokens, completion_tokens;             /* Of the remote answer; LEDGER_NULL: unknown, or not asked. */
+    int64_t judge_prompt_tokens, judge_completion_tokens; /* Of all calls of the judge. */
+    int64_t judge_calls;
+    int64_t reserved_nusd;
+    int64_t cost_nusd;         /* Of all that was asked; LEDGER_NULL: unknown, the month is charged reserved_nusd. */
+    const char *price_version;
+    int64_t remote_us, judge_us, total_us;
+};
+
 /* All thread-safe. port and done may be NULL (no callback). Errors: WEIR_E_FULL, WEIR_E_MEMORY, WEIR_E_STATE (closing);
  * with an error done is not called and nothing was accepted. */
 int ledger_append_decision(struct ledger *ledger, const struct ledger_decision *row, struct ledger_port *port,
@@ -128,6 +160,12 @@ int ledger_append_outcome(struct ledger *ledger, const struct ledger_outcome *ro
 /* As many wait as decisions do: WEIR_E_FULL. */
 int ledger_append_feedback(struct ledger *ledger, const struct ledger_feedback *row, struct ledger_port *port,
                            ledger_done_fn *done, void *user) WEIR_CHECKED;
+/* As feedback: they wait for no room that decisions need. */
+int ledger_append_shadow_plan(struct ledger *ledger, const struct ledger_shadow_plan *row, struct ledger_port *port,
+                              ledger_done_fn *done, void *user) WEIR_CHECKED;
+/* Of a plan it finds room as outcomes do. */
+int ledger_append_shadow(struct ledger *ledger, const struct ledger_shadow *row, struct ledger_port *port,
+                         ledger_done_fn *done, void *user) WEIR_CHECKED;
 /* Waits until the rows accepted before are in the file, or cannot be written now: for a worker that reads them there. */
 void ledger_settle(struct ledger *ledger);
 /* A row of `pack` and of `price`: what a sha256 or a version in a decision stands for. Known ones are left alone. */

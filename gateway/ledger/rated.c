@@ -11,15 +11,6 @@
     " json_extract(d.inputs, '$.max_regret')"
 enum { TENANT, ROUTE, CONFIG, HEAD, IS_AUTO, MAX_REGRET, BEFORE_RATING, BEFORE_CORRECT, RATING, CORRECT };
 
-static int open_read_only(sqlite3 **db, const char *path, struct error *err)
-{
-    int code = sqlite3_open_v2(path, db, SQLITE_OPEN_READONLY, NULL);
-    if (code != SQLITE_OK)
-        return sqlite_fail(*db, code, path, err);
-    sqlite3_busy_timeout(*db, 2000);
-    return sqlite_run(*db, "PRAGMA wal_autocheckpoint=0", path, err);
-}
-
 static void copy_text(sqlite3_stmt *row, int column, char *out, size_t n_out)
 {
     const char *text = (const char *)sqlite3_column_text(row, column);
@@ -47,7 +38,7 @@ int rated_find(const char *path, const char *decision_id, struct rated *out, str
 {
     sqlite3 *db = NULL;
     sqlite3_stmt *statement = NULL;
-    int status = open_read_only(&db, path, err), code;
+    int status = sqlite_open_reader(&db, path, err), code;
     if (status == 0) {
         code = sqlite3_prepare_v2(db,
                                   "SELECT " RATED_COLUMNS ", f.rating_ppm, f.correct FROM decision d LEFT JOIN outcome o USING (decision_id)"
@@ -72,7 +63,7 @@ int rated_each(const char *path, const char *config_sha256, rated_fn *fn, void *
 {
     sqlite3 *db = NULL;
     sqlite3_stmt *statement = NULL;
-    int status = open_read_only(&db, path, err), code;
+    int status = sqlite_open_reader(&db, path, err), code;
     if (status == 0) {
         /* The window is over all ratings of a decision, so that each knows the one it replaces. */
         code = sqlite3_prepare_v2(db,

@@ -19,6 +19,15 @@ const struct table_spec row_tables[ROW_TABLES] = {
                      "completion_tokens,cost_nusd,counterfactual_nusd,price_version,first_token_us,total_us,seams",
                      true},
     [ROW_FEEDBACK] = {"feedback", "decision_id,time_ns,tenant,key_id,rating_ppm,correct", true},
+    [ROW_SHADOW_PLAN] = {"shadow_plan",
+                         "decision_id,time_ns,tenant,probability_ppm,provider,provider_model,judge_provider,judge_provider_model,effect,"
+                         "reserved_nusd,price_version",
+                         true},
+    [ROW_SHADOW] = {"shadow",
+                    "decision_id,time_ns,tenant,probability_ppm,outcome,reason,provider,provider_model,judge_provider,judge_provider_model,"
+                    "prompt_tokens,completion_tokens,judge_prompt_tokens,judge_completion_tokens,judge_calls,reserved_nusd,cost_nusd,"
+                    "price_version,remote_us,judge_us,total_us",
+                    true},
     [ROW_PACK] = {"pack", "pack_sha256,name,version,time_ns", false},
     [ROW_PRICE] = {"price", "price_version,model,provider,input_nusd,cached_input_nusd,output_nusd", false},
 };
@@ -152,6 +161,50 @@ struct ledger_row *row_of_feedback(const struct ledger_feedback *f)
     put_integer(&draft, f->rating_ppm);
     put_integer(&draft, f->correct);
     return row_make(ROW_FEEDBACK, &draft);
+}
+
+struct ledger_row *row_of_shadow_plan(const struct ledger_shadow_plan *p)
+{
+    struct draft draft = {.n = 0};
+    put_text(&draft, p->decision_id);
+    put_integer(&draft, p->time_ns);
+    put_text(&draft, p->tenant);
+    put_integer(&draft, p->probability_ppm);
+    put_text(&draft, p->provider);
+    put_text(&draft, p->provider_model);
+    put_text(&draft, p->judge_provider);
+    put_text(&draft, p->judge_provider_model);
+    put_text(&draft, p->effect);
+    put_integer(&draft, p->reserved_nusd);
+    put_text(&draft, p->price_version);
+    return row_make(ROW_SHADOW_PLAN, &draft);
+}
+
+struct ledger_row *row_of_shadow(const struct ledger_shadow *s)
+{
+    struct draft draft = {.n = 0};
+    put_text(&draft, s->decision_id);
+    put_integer(&draft, s->time_ns);
+    put_text(&draft, s->tenant);
+    put_integer(&draft, s->probability_ppm);
+    put_text(&draft, s->outcome);
+    put_text(&draft, s->reason);
+    put_text(&draft, s->provider);
+    put_text(&draft, s->provider_model);
+    put_text(&draft, s->judge_provider);
+    put_text(&draft, s->judge_provider_model);
+    put_integer(&draft, s->prompt_tokens);
+    put_integer(&draft, s->completion_tokens);
+    put_integer(&draft, s->judge_prompt_tokens);
+    put_integer(&draft, s->judge_completion_tokens);
+    put_integer(&draft, s->judge_calls);
+    put_integer(&draft, s->reserved_nusd);
+    put_integer(&draft, s->cost_nusd);
+    put_text(&draft, s->price_version);
+    put_integer(&draft, s->remote_us);
+    put_integer(&draft, s->judge_us);
+    put_integer(&draft, s->total_us);
+    return row_make(ROW_SHADOW, &draft);
 }
 
 struct ledger_row *row_of_pack(const char *sha256_hex, const char *name, const char *version)

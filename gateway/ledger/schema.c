@@ -1,6 +1,6 @@
-/* The schema of ledger.db, version 2 (1 has no feedback), and the work of a start: migration, the tree's edge, interrupted decisions.
+/* The schema of ledger.db, version 3 (1 has no feedback, 2 no shadow samples), and the work of a start: migration, the tree's edge, interrupted decisions.
  *
- * decision, attempt, outcome and feedback share one sequence, leaf_index (their rowid): the order in which rows were committed and
+ * decision, attempt, outcome, feedback, shadow_plan and shadow share one sequence, leaf_index (their rowid): the order in which rows were committed and
  * the leaf's number in the RFC 6962 tree. leaf_hash is SHA-256(0x00 || canonical row), see row_canonical. Rows are never
  * changed after their insert. checkpoint holds tree heads: the root over leaves 0 … tree_size - 1, and in edge the roots of
  * the perfect subtrees (largest first) from which appending goes on. Money is in nano-USD (price: per million tokens), times in ns since 1970 or in us.
@@ -59,6 +59,27 @@ static const char schema_2[] =
     " coalesce(o.route, d.route) AS route FROM feedback f JOIN decision d USING (decision_id) LEFT JOIN outcome o USING (decision_id)"
     " WHERE f.leaf_index = (SELECT max(leaf_index) FROM feedback g WHERE g.decision_id = f.decision_id);";
 
+static const char schema_3[] =
+    "CREATE TABLE shadow_plan(leaf_index INTEGER PRIMARY KEY, leaf_hash BLOB NOT NULL, decision_id TEXT NOT NULL UNIQUE,"
+    " time_ns INTEGER NOT NULL, tenant TEXT, probability_ppm INTEGER NOT NULL CHECK(probability_ppm BETWEEN 1 AND 1000000),"
+    " provider TEXT NOT NULL, provider_model TEXT NOT NULL, judge_provider TEXT NOT NULL, judge_provider_model TEXT NOT NULL,"
+    " effect TEXT NOT NULL, reserved_nusd INTEGER NOT NULL, price_version TEXT) STRICT;"
+    "CREATE TABLE shadow(leaf_index INTEGER PRIMARY KEY, leaf_hash BLOB NOT NULL, decision_id TEXT NOT NULL UNIQUE,"
+    " time_ns INTEGER NOT NULL, tenant TEXT, probability_ppm INTEGER NOT NULL CHECK(probability_ppm BETWEEN 1 AND 1000000),"
+    " outcome TEXT NOT NULL CHECK(outcome IN ('local_better', 'tie', 'remote_better', 'unjudged')), reason TEXT NOT NULL,"
+    " provider TEXT NOT NULL, provider_model TEXT NOT NULL, judge_provider TEXT NOT NULL, judge_provider_model TEXT NOT NULL,"
+    " prompt_tokens INTEGER, completion_tokens INTEGER, judge_prompt_tokens INTEGER, judge_completion_tokens INTEGER,"
+    " judge_calls INTEGER NOT NULL, reserved_nusd INTEGER, cost_nusd INTEGER, price_version TEXT, remote_us INTEGER, judge_us INTEGER,"
+    " total_us INTEGER) STRICT;"
+    "CREATE INDEX shadow_time ON shadow(time_ns);"
+    "CREATE VIEW shadowed AS SELECT s.decision_id, strftime('%Y-%m-%dT%H:%M:%fZ', s.time_ns / 1e9, 'unixepoch') AS time, s.tenant, d.model,"
+    " d.data_class, d.effect, json_extract(d.inputs, '$.score.gain') AS gain, json_extract(d.inputs, '$.max_regret') AS max_regret,"
+    " s.probability_ppm / 1e6 AS probability, s.outcome, s.reason, s.provider || '/' || s.provider_model AS remote,"
+    " s.judge_provider || '/' || s.judge_provider_model AS judge, s.completion_tokens, s.judge_calls, s.cost_nusd, s.reserved_nusd,"
+    " s.remote_us, s.judge_us, s.total_us, d.config_sha256 FROM shadow s JOIN decision d USING (decision_id);";
+
+static const char *const schema_steps[SCHEMA_VERSION] = {schema_1, schema_2, schema_3};
+
 int sqlite_fail(sqlite3 *db, int code, const char *where, struct error *err)
 {
     enum weir_status status = WEIR_E_IO;
@@ -106,6 +127,15 @@ static int read_integer(sqlite3 *db, const char *sql, const char *where, int64_t
     return code == SQLITE_ROW ? 0 : code == SQLITE_DONE ? error_set(err, WEIR_E_NOT_FOUND, where, "no row") : sqlite_fail(db, code, where, err);
 }
 
+int sqlite_open_reader(sqlite3 **db, const char *path, struct error *err)
+{
+    int code = sqlite3_open_v2(path, db, SQLITE_OPEN_READONLY, NULL);
+    if (code != SQLITE_OK)
+        return sqlite_fail(*db, code, path, err);
+    sqlite3_busy_timeout(*db, 2000);
+    return sqlite_run(*db, "PRAGMA wal_autocheckpoint=0", path, err);
+}
+
 bool schema_has_table(sqlite3 *db, const char *name)
 {
     sqlite3_stmt *statement;
@@ -130,12 +160,12 @@ int schema_migrate(sqlite3 *db, const char *where, struct error *err)
     status = sqlite_run(db, "BEGIN IMMEDIATE", where, err);
     if (status < 0)
         return status;
-    if (version < 1)
-        status = sqlite_run(db, schema_1, where, err);
+    for (int64_t step = version < 0 ? 0 : version; step < SCHEMA_VERSION && status == 0; step++)
+        status = sqlite_run(db, schema_steps[step], where, err);
+    char last[64];
+    snprintf(last, sizeof last, "PRAGMA user_version = %d; COMMIT", SCHEMA_VERSION);
     if (status == 0)
-        status = sqlite_run(db, schema_2, where, err);
-    if (status == 0)
-        status = sqlite_run(db, "PRAGMA user_version = 2; COMMIT", where, err);
+        status = sqlite_run(db, last, where, err);
     if (status < 0)
         sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
     return status;
@@ -169,7 +199,9 @@ int schema_load_tree(sqlite3 *db, const char *where, struct merkle *tree, struct
     code = sqlite3_prepare_v2(db,
                               "SELECT leaf_index, leaf_hash FROM decision WHERE leaf_index >= ?1 UNION ALL SELECT leaf_index, leaf_hash"
                               " FROM attempt WHERE leaf_index >= ?1 UNION ALL SELECT leaf_index, leaf_hash FROM outcome"
-                              " WHERE leaf_index >= ?1 UNION ALL SELECT leaf_index, leaf_hash FROM feedback WHERE leaf_index >= ?1 ORDER BY 1",
+                              " WHERE leaf_index >= ?1 UNION ALL SELECT leaf_index, leaf_hash FROM feedback WHERE leaf_index >= ?1"
+                              " UNION ALL SELECT leaf_index, leaf_hash FROM shadow_plan WHERE leaf_index >= ?1"
+                              " UNION ALL SELECT leaf_index, leaf_hash FROM shadow WHERE leaf_index >= ?1 ORDER BY 1",
                               -1, &statement, NULL);
     if (code != SQLITE_OK)
         return sqlite_fail(db, code, where, err);
@@ -187,40 +219,73 @@ int schema_load_tree(sqlite3 *db, const char *where, struct merkle *tree, struct
     return code == SQLITE_DONE ? 0 : sqlite_fail(db, code, where, err);
 }
 
-int schema_interrupted(sqlite3 *db, const char *where, struct ledger_row **out, size_t *n, struct error *err)
+static struct ledger_row *interrupted_outcome(sqlite3_stmt *found)
+{
+    /* What was spent is not known: cost is unknown for a remote route, nothing for a local one. */
+    const char *route = (const char *)sqlite3_column_text(found, 3);
+    bool remote = route != NULL && strncmp(route, "remote:", 7) == 0;
+    struct ledger_outcome outcome = {
+        .decision_id = (const char *)sqlite3_column_text(found, 0), .time_ns = clock_wall_ns(),
+        .tenant = (const char *)sqlite3_column_text(found, 1), .key_id = (const char *)sqlite3_column_text(found, 2),
+        .route = route, .result = "interrupted", .status = LEDGER_NULL, .error_code = "interrupted",
+        .prompt_tokens = LEDGER_NULL, .cached_tokens = LEDGER_NULL, .completion_tokens = LEDGER_NULL,
+        .cost_nusd = remote ? LEDGER_NULL : 0, .counterfactual_nusd = LEDGER_NULL, .first_token_us = LEDGER_NULL, .total_us = LEDGER_NULL};
+    return row_of_outcome(&outcome);
+}
+
+static struct ledger_row *interrupted_shadow(sqlite3_stmt *found)
+{
+    struct ledger_shadow shadow = {
+        .decision_id = (const char *)sqlite3_column_text(found, 0), .time_ns = clock_wall_ns(), .tenant = (const char *)sqlite3_column_text(found, 1),
+        .probability_ppm = sqlite3_column_int64(found, 2), .outcome = "unjudged", .reason = "interrupted",
+        .provider = (const char *)sqlite3_column_text(found, 3), .provider_model = (const char *)sqlite3_column_text(found, 4),
+        .judge_provider = (const char *)sqlite3_column_text(found, 5), .judge_provider_model = (const char *)sqlite3_column_text(found, 6),
+        .prompt_tokens = LEDGER_NULL, .completion_tokens = LEDGER_NULL, .judge_prompt_tokens = LEDGER_NULL, .judge_completion_tokens = LEDGER_NULL,
+        .reserved_nusd = sqlite3_column_int64(found, 7), .cost_nusd = LEDGER_NULL, .price_version = (const char *)sqlite3_column_text(found, 8),
+        .remote_us = LEDGER_NULL, .judge_us = LEDGER_NULL, .total_us = LEDGER_NULL};
+    return row_of_shadow(&shadow);
+}
+
+static int find_interrupted(sqlite3 *db, const char *where, const char *sql, struct ledger_row *make(sqlite3_stmt *found), struct ledger_row ***tail,
+                            size_t *n, struct error *err)
 {
     sqlite3_stmt *statement;
-    struct ledger_row **tail = out;
-    *out = NULL;
-    *n = 0;
-    int code = sqlite3_prepare_v2(db,
-                                  "SELECT d.decision_id, d.tenant, d.key_id, d.route FROM decision d WHERE d.leaf_index >="
-                                  " coalesce((SELECT max(tree_size) FROM checkpoint WHERE settled = 1), 0) AND NOT EXISTS"
-                                  " (SELECT 1 FROM outcome o WHERE o.decision_id = d.decision_id) ORDER BY d.leaf_index",
-                                  -1, &statement, NULL);
+    int code = sqlite3_prepare_v2(db, sql, -1, &statement, NULL);
     if (code != SQLITE_OK)
         return sqlite_fail(db, code, where, err);
     while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
-        /* What was spent is not known: cost is unknown for a remote route, nothing for a local one. */
-        const char *route = (const char *)sqlite3_column_text(statement, 3);
-        bool remote = route != NULL && strncmp(route, "remote:", 7) == 0;
-        struct ledger_outcome outcome = {
-            .decision_id = (const char *)sqlite3_column_text(statement, 0), .time_ns = clock_wall_ns(),
-            .tenant = (const char *)sqlite3_column_text(statement, 1), .key_id = (const char *)sqlite3_column_text(statement, 2),
-            .route = route, .result = "interrupted", .status = LEDGER_NULL, .error_code = "interrupted",
-            .prompt_tokens = LEDGER_NULL, .cached_tokens = LEDGER_NULL, .completion_tokens = LEDGER_NULL,
-            .cost_nusd = remote ? LEDGER_NULL : 0, .counterfactual_nusd = LEDGER_NULL, .first_token_us = LEDGER_NULL, .total_us = LEDGER_NULL};
-        struct ledger_row *row = row_of_outcome(&outcome);
+        struct ledger_row *row = make(statement);
         if (row == NULL) {
             code = SQLITE_NOMEM;
             break;
         }
-        *tail = row;
-        tail = &row->next;
+        **tail = row;
+        *tail = &row->next;
         ++*n;
     }
     sqlite3_finalize(statement);
     return code == SQLITE_DONE ? 0 : sqlite_fail(db, code, where, err);
+}
+
+/* Everything before the last settled checkpoint has come to its end. */
+#define SINCE_SETTLED ".leaf_index >= coalesce((SELECT max(tree_size) FROM checkpoint WHERE settled = 1), 0) AND NOT EXISTS"
+
+int schema_interrupted(sqlite3 *db, const char *where, struct ledger_row **out, size_t *n, struct error *err)
+{
+    struct ledger_row **tail = out;
+    *out = NULL;
+    *n = 0;
+    int status = find_interrupted(db, where,
+                                  "SELECT d.decision_id, d.tenant, d.key_id, d.route FROM decision d WHERE d" SINCE_SETTLED
+                                  " (SELECT 1 FROM outcome o WHERE o.decision_id = d.decision_id) ORDER BY d.leaf_index",
+                                  interrupted_outcome, &tail, n, err);
+    if (status == 0)
+        status = find_interrupted(db, where,
+                                  "SELECT p.decision_id, p.tenant, p.probability_ppm, p.provider, p.provider_model, p.judge_provider,"
+                                  " p.judge_provider_model, p.reserved_nusd, p.price_version FROM shadow_plan p WHERE p" SINCE_SETTLED
+                                  " (SELECT 1 FROM shadow s WHERE s.decision_id = p.decision_id) ORDER BY p.leaf_index",
+                                  interrupted_shadow, &tail, n, err);
+    return status;
 }
 
 int schema_checkpoint(sqlite3 *db, const char *where, const struct merkle *tree, bool settled, struct error *err)

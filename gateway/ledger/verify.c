@@ -102,8 +102,8 @@ int ledger_verify(const char *path, struct verify_report *report, struct error *
         status = sqlite_run(db, "PRAGMA wal_autocheckpoint=0; BEGIN", path, err); /* One moment of the file for all cursors. */
     }
     for (int table = 0; table < ROW_LEAFED && status == 0; table++) {
-        if (table == ROW_FEEDBACK && !schema_has_table(db, row_tables[table].name))
-            continue; /* Schema 1. */
+        if (table >= ROW_FEEDBACK && !schema_has_table(db, row_tables[table].name))
+            continue; /* An older schema. */
         status = cursor_open(db, &cursors[table], (enum row_table)table, path, err);
     }
     if (status == 0 && (code = sqlite3_prepare_v2(db, "SELECT tree_size, root_hash FROM checkpoint ORDER BY tree_size", -1, &checkpoint, NULL)) != SQLITE_OK)

@@ -46,7 +46,7 @@ static int prepare(struct ledger *ledger, struct error *err)
 static int write_group(struct ledger *ledger, struct error *err);
 static void drop_written(struct ledger *ledger);
 
-/* A row for each decision that a crash left without an outcome. */
+/* A row for each decision and shadow sample that a crash left without an outcome. */
 static int recover(struct ledger *ledger, struct error *err)
 {
     size_t n;
@@ -57,7 +57,7 @@ static int recover(struct ledger *ledger, struct error *err)
         ledger->n_accepted++;
     }
     if (status == 0 && n > 0) {
-        log_event(LOG_WARN, "ledger_recovered", "%zu decisions had no outcome; they are recorded as interrupted", n);
+        log_event(LOG_WARN, "ledger_recovered", "%zu decisions or shadow samples had no outcome; they are recorded as interrupted", n);
         status = write_group(ledger, err);
     }
     drop_written(ledger);

@@ -13,6 +13,7 @@ static const double token_bounds[METRIC_BUCKETS] = {1, 4, 16, 64, 256, 1024, 409
                                                     268435456, 1073741824};
 static const char *const endpoint_names[METRIC_ENDPOINTS] = {"chat", "text_completion", "embeddings", "rerank"};
 static const char *const route_names[METRIC_ROUTES] = {"local", "remote", "refused", "cache"};
+static const char *const shadow_names[METRIC_SHADOWS] = {"local_better", "tie", "remote_better", "unjudged"};
 static const char *const rating_names[METRIC_RATINGS] = {"up", "down", "neutral"};
 
 struct histogram {
@@ -32,6 +33,8 @@ struct metrics {
     int64_t unknown_costs;
     int64_t feedback[METRIC_ROUTES][METRIC_RATINGS];
     int64_t drift_alarms;
+    int64_t shadows[METRIC_SHADOWS];
+    int64_t shadow_cost_nusd, unknown_shadow_costs;
 };
 
 struct metrics *metrics_new(void)
@@ -94,6 +97,15 @@ void metrics_feedback(struct metrics *metrics, enum metric_route route, enum met
 void metrics_drift_alarm(struct metrics *metrics)
 {
     metrics->drift_alarms++;
+}
+
+void metrics_shadow(struct metrics *metrics, enum metric_shadow outcome, int64_t cost_nusd)
+{
+    metrics->shadows[outcome]++;
+    if (cost_nusd >= 0)
+        metrics->shadow_cost_nusd += cost_nusd;
+    else
+        metrics->unknown_shadow_costs++;
 }
 
 /* ------------------------------------------------------------------ text format */
@@ -188,7 +200,15 @@ void metrics_write(const struct metrics *metrics, const struct metric_gauges *ga
         for (int rating = 0; rating < METRIC_RATINGS; rating++)
             buffer_printf(out, "weir_feedback_total{route=\"%s\",rating=\"%s\"} %lld\n", route_names[route], rating_names[rating],
                           (long long)metrics->feedback[route][rating]);
-    counter(out, "weir_drift_alarms_total", "Times the ratings of a tenant's local answers raised the drift alarm.", (double)metrics->drift_alarms);
+    counter(out, "weir_drift_alarms_total", "Times the ratings or shadow samples of a tenant's local answers raised the drift alarm.", (double)metrics->drift_alarms);
+    describe(out, "weir_shadow_total", "counter", "Local answers sampled to be judged against the remote's, by what came of it.");
+    for (int outcome = 0; outcome < METRIC_SHADOWS; outcome++)
+        buffer_printf(out, "weir_shadow_total{outcome=\"%s\"} %lld\n", shadow_names[outcome], (long long)metrics->shadows[outcome]);
+    counter(out, "weir_shadow_cost_usd_total", "What shadow samples cost, where it is known.", (double)metrics->shadow_cost_nusd / 1e9);
+    counter(out, "weir_shadow_unknown_costs_total", "Shadow samples whose cost is unknown.", (double)metrics->unknown_shadow_costs);
+    gauge(out, "weir_shadow_running", "Shadow samples being answered or judged.", gauges->shadows_running);
+    gauge(out, "weir_shadow_month_usd", "What this month's shadow samples have been charged to their budget.", (double)gauges->shadow_month_nusd / 1e9);
+    gauge(out, "weir_shadow_budget_usd", "What a month's shadow samples may cost; 0: none are taken.", (double)gauges->shadow_budget_nusd / 1e9);
     gauge(out, "weir_connections", "Open connections.", gauges->connections);
     gauge(out, "weir_requests_in_flight", "Requests being worked on.", gauges->requests);
     gauge(out, "weir_local_sessions_running", "Local generations decoding side by side.", gauges->sessions_running);

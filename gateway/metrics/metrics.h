@@ -10,6 +10,9 @@ enum metric_route { METRIC_LOCAL, METRIC_REMOTE, METRIC_REFUSED, METRIC_CACHE, M
 
 enum metric_rating { METRIC_UP, METRIC_DOWN, METRIC_NEUTRAL, METRIC_RATINGS };
 
+/* As enum shadow_outcome. */
+enum metric_shadow { METRIC_LOCAL_BETTER, METRIC_TIE, METRIC_REMOTE_BETTER, METRIC_UNJUDGED, METRIC_SHADOWS };
+
 enum { METRICS_MAX_PROVIDERS = 64, METRIC_BUCKETS = 16 };
 
 struct metrics;
@@ -34,7 +37,9 @@ void metrics_refused(struct metrics *metrics, int status);
 
 /* An answer of `route` was rated. */
 void metrics_feedback(struct metrics *metrics, enum metric_route route, enum metric_rating rating);
-/* Ratings have raised a tenant's drift alarm. */
+/* A shadow sample has come to its end. cost_nusd negative: unknown. */
+void metrics_shadow(struct metrics *metrics, enum metric_shadow outcome, int64_t cost_nusd);
+/* Ratings or shadow samples have raised a tenant's drift alarm. */
 void metrics_drift_alarm(struct metrics *metrics);
 
 /* Gauges of the moment, given at each scrape. */
@@ -46,6 +51,8 @@ struct metric_gauges {
     int models_loaded;
     int64_t model_loads, model_unloads, model_failures, models_used_bytes, models_budget_bytes;
     int64_t knowledge_covered, knowledge_uncovered;
+    int shadows_running;
+    int64_t shadow_month_nusd, shadow_budget_nusd;
     int64_t cache_entries, cache_used_bytes, cache_budget_bytes, cache_exact, cache_semantic, cache_misses, cache_evicted, cache_expired;
     int64_t generated_tokens, ledger_waiting, ledger_rows, ledger_failures;
     bool ledger_ok, ready;

@@ -177,6 +177,19 @@ int64_t budget_remaining_nusd(struct budget_table *table, const char *key_id, in
     return rest;
 }
 
+int64_t budget_spent_nusd(struct budget_table *table, const char *key_id, int64_t wall_ns)
+{
+    int64_t spent = 0;
+    pthread_mutex_lock(&table->lock);
+    struct account *account = find(table, key_id);
+    if (account != NULL && account->limit_nusd >= 0) {
+        roll(account, wall_ns);
+        spent = account->spent_nusd;
+    }
+    pthread_mutex_unlock(&table->lock);
+    return spent;
+}
+
 int budget_reserve(struct budget_table *table, const char *key_id, int64_t amount_nusd, int64_t wall_ns)
 {
     int status = 0;

@@ -19,6 +19,8 @@ void budget_account_remove(struct budget_table *table, const char *key_id);
 
 /* What is left to spend: INT64_MAX without a limit or an account; never negative. */
 int64_t budget_remaining_nusd(struct budget_table *table, const char *key_id, int64_t wall_ns);
+/* What it has spent in the current period; 0 for an account without a limit. */
+int64_t budget_spent_nusd(struct budget_table *table, const char *key_id, int64_t wall_ns);
 /* Reserves; amount < 0 (unknown price) fails when the account has a limit. WEIR_E_LIMIT: not enough left. */
 int budget_reserve(struct budget_table *table, const char *key_id, int64_t amount_nusd, int64_t wall_ns) WEIR_CHECKED;
 /* Gives the reservation back and books the real cost (unknown, negative: the reservation itself is booked). */

@@ -4,6 +4,7 @@
 #include "request/feedback.h"
 #include "request/knowing.h"
 #include "request/scoring.h"
+#include "request/shadowing.h"
 
 #include "upstream/upstream.h"
 
@@ -273,6 +274,7 @@ static void record(struct request *request)
         refuse(request);
         return;
     }
+    shadowing_consider(request);
     request->cost_nusd = 0; /* Set here and not where the answer is made: remote attempts that failed may have cost something. */
     if (request->decision.kind == ROUTE_CACHE)
         request_answer_cached(request);

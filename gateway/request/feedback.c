@@ -6,6 +6,7 @@
 
 #include "feedback/drift.h"
 #include "ledger/rated.h"
+#include "ledger/shadowed.h"
 #include "request/models.h"
 
 #include <math.h>
@@ -27,7 +28,8 @@ struct rating {
 };
 
 struct feedback {
-    struct drift *drift;
+    struct drift *drift;      /* Of ratings. */
+    struct drift *shadow_drift; /* Of shadow samples: a test of their own, for these are a random sample and ratings are not. */
     struct rating *first, **tail; /* The first is being worked on. */
     int n;
     unsigned epoch;           /* Reloads. */
@@ -37,11 +39,15 @@ struct feedback {
 
 /* ------------------------------------------------------------------ the tests */
 
-static bool counts(const struct service *service, const struct rated *rated)
+static bool is_in_force(const struct service *service, const char *config_sha256, const char *sampled_head)
 {
     const char *head = service->head != NULL ? head_id(service->head) : "";
-    return rated->is_auto && strcmp(rated->route, "local") == 0 && strcmp(rated->config_sha256, service->snapshot->config->sha256) == 0 &&
-           strcmp(rated->head_id, head) == 0;
+    return strcmp(config_sha256, service->snapshot->config->sha256) == 0 && strcmp(sampled_head, head) == 0;
+}
+
+static bool counts(const struct service *service, const struct rated *rated)
+{
+    return rated->is_auto && strcmp(rated->route, "local") == 0 && is_in_force(service, rated->config_sha256, rated->head_id);
 }
 
 static int count_row(void *user, const struct rated *rated)
@@ -65,12 +71,38 @@ static int count_row(void *user, const struct rated *rated)
     return change;
 }
 
-/* The tests from the ratings in the ledger. What cannot be read keeps no Weir from routing. */
+static int count_shadow(struct service *service, const char *tenant, double max_regret, bool remote_better)
+{
+    struct drift *drift = service->feedback->shadow_drift;
+    int change = drift_rate(drift, tenant, max_regret, DRIFT_UNRATED, remote_better);
+    int64_t n_judged, n_worse;
+    double wealth = drift_wealth(drift, tenant, &n_judged, &n_worse);
+    const char *named = tenant[0] != '\0' ? tenant : "(no key)";
+    if (change == DRIFT_RAISED)
+        log_event(LOG_WARN, "drift_alarm", "tenant %s: of %lld local answers judged against the remote's %lld are worse, which speaks %.3g to 1 against max_regret %g; auto goes by half of it until the evidence has fallen back",
+                  named, (long long)n_judged, (long long)n_worse, wealth, max_regret);
+    else if (change == DRIFT_LOWERED)
+        log_event(LOG_INFO, "drift_over", "tenant %s: of %lld local answers judged against the remote's %lld are worse; max_regret %g holds again", named,
+                  (long long)n_judged, (long long)n_worse, max_regret);
+    return change;
+}
+
+static int count_shadow_row(void *user, const struct shadowed *shadowed)
+{
+    struct service *service = user;
+    const char *head = service->head != NULL ? head_id(service->head) : "";
+    return strcmp(shadowed->head_id, head) == 0 ? count_shadow(service, shadowed->tenant, shadowed->max_regret, shadowed->remote_better) : 0;
+}
+
+/* The tests from the rows in the ledger. What cannot be read keeps no Weir from routing. */
 static void read_all(struct service *service)
 {
     struct feedback *feedback = service->feedback;
     struct error err = {0};
     drift_reset(feedback->drift);
+    drift_reset(feedback->shadow_drift);
+    if (shadowed_each(feedback->path, service->snapshot->config->sha256, count_shadow_row, service, &err) < 0)
+        log_event(LOG_ERROR, "feedback_unread", "%s: %s; the drift tests begin with the shadow samples before that", err.where, err.text);
     if (rated_each(feedback->path, service->snapshot->config->sha256, count_row, service, &err) < 0)
         log_event(LOG_ERROR, "feedback_unread", "%s: %s; the drift tests begin with the ratings before that", err.where, err.text);
 }
@@ -78,7 +110,7 @@ static void read_all(struct service *service)
 int feedback_open(struct service *service, struct error *err)
 {
     struct feedback *feedback = service->feedback = calloc(1, sizeof *feedback);
-    if (feedback == NULL || (feedback->drift = drift_new()) == NULL)
+    if (feedback == NULL || (feedback->drift = drift_new()) == NULL || (feedback->shadow_drift = drift_new()) == NULL)
         return error_set(err, WEIR_E_MEMORY, "feedback", "out of memory");
     feedback->tail = &feedback->first;
     snprintf(feedback->path, sizeof feedback->path, "%s/ledger.db", service->snapshot->config->data_dir);
@@ -96,6 +128,7 @@ void feedback_close(struct service *service)
         free(rating);
     }
     drift_free(feedback->drift);
+    drift_free(feedback->shadow_drift);
     free(feedback);
     service->feedback = NULL;
 }
@@ -109,7 +142,23 @@ void feedback_reload(struct service *service)
 
 bool feedback_drift(const struct service *service, const char *tenant)
 {
-    return drift_alarmed(service->feedback->drift, tenant);
+    return drift_alarmed(service->feedback->drift, tenant) || drift_alarmed(service->feedback->shadow_drift, tenant);
+}
+
+void feedback_shadowed(struct service *service, const struct shadow_verdict *verdict, int recorded)
+{
+    const char *tenant = verdict->tenant != NULL ? verdict->tenant : "";
+    if (recorded < 0) {
+        service->feedback->unsure = true;
+        return;
+    }
+    bool was = drift_alarmed(service->feedback->shadow_drift, tenant);
+    if (service->feedback->unsure)
+        feedback_reload(service);
+    else if (is_in_force(service, verdict->config_sha256, verdict->head_id) && count_shadow(service, tenant, verdict->max_regret, verdict->remote_better) < 0)
+        log_event(LOG_ERROR, "sample_untested", "the drift tests have no room for a shadow sample");
+    if (!was && drift_alarmed(service->feedback->shadow_drift, tenant))
+        metrics_drift_alarm(service->metrics);
 }
 
 /* ------------------------------------------------------------------ one rating */

@@ -230,7 +230,7 @@ static bool on_token(struct request *request, int index, const struct session_ev
     }
     if (event->text.n == 0 && !logprobs)
         return true;
-    if (caching_gathers(request) || knowing_used(request))
+    if (caching_gathers(request) || knowing_used(request) || request->shadow_ppm > 0)
         buffer_append_str(&choice->text, event->text);
     chunk_text(&request->head, index, event->text, logprobs ? &choice->logprobs : NULL, &request->out);
     logprob_lists_clear(&choice->logprobs);

@@ -19,7 +19,7 @@ static void close_remote(struct verdict *verdict, const char *reason)
         verdict->reasons[verdict->n_reasons++] = reason;
 }
 
-static void tenant_key(const struct request *request, uint8_t out[32])
+void request_tenant_key(const struct request *request, uint8_t out[32])
 {
     const char *tenant = request->has_key ? request->key.tenant : "";
     hmac_sha256(request->service->pseudonym_key, sizeof request->service->pseudonym_key, tenant, strlen(tenant), out);
@@ -29,7 +29,7 @@ static void redact(struct request *request)
 {
     uint8_t key[32];
     struct error err = {0};
-    tenant_key(request, key);
+    request_tenant_key(request, key);
     int status = redaction_new(&request->redaction, request->snapshot->pack, key, &err);
     bytes_wipe(key, sizeof key);
     if (status == 0)

@@ -1,6 +1,7 @@
 /* A request's life: opening, the transition function, answering with an error, ending. What happens inside each state is in
  * the file named for it. */
 #include "request/caching.h"
+#include "request/shadowing.h"
 
 #include "upstream/relay.h"
 
@@ -133,6 +134,7 @@ void request_end(struct request *request, const char *result, int64_t status, co
             .first_token_us = request->first_token_us,
         };
         metrics_request(service->metrics, &observed);
+        shadowing_begin(request, result, status, finish_reason);
     } else if (!request->dry_run) {
         metrics_refused(service->metrics, status == LEDGER_NULL ? 0 : (int)status);
     }
@@ -241,7 +243,7 @@ static int refuse_overload(struct service *service, struct api_error *error)
         error->retry_after_s = 5;
         return -1;
     }
-    if (service->n_requests > service->snapshot->config->limits.max_requests) {
+    if (service->n_requests - shadowing_running(service) > service->snapshot->config->limits.max_requests) {
         api_error_set(error, 503, "overloaded", NULL, "Too many requests are in flight; try again shortly");
         error->retry_after_s = 1;
         return -1;

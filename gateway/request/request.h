@@ -102,6 +102,7 @@ struct request {
     struct decision decision;
     int64_t reserved_nusd;
     bool reserved, recorded;
+    int64_t shadow_ppm;           /* Not 0: a local answer to it is sampled, with this probability (shadowing.h). */
     /* The answer. */
     struct relay *relay;
     struct choice *choices;
@@ -146,6 +147,8 @@ int body_fields_collect(const json_t *body, struct arena *arena, struct policy_f
 json_t *body_redact(const json_t *body, struct redaction *redaction, const struct findings *findings, const struct policy_field *fields,
                     size_t n_fields, struct error *err); /* New reference, NULL on failure. */
 
+/* prepare.c: the key of the pseudonyms of who asks. */
+void request_tenant_key(const struct request *request, uint8_t out[32]);
 /* prepare.c: what may take long: scan, verdict, redaction, score, tokens. Calls request_prepared when done. */
 void request_prepare(struct request *request);
 /* choose.c: decide, reserve, record. */

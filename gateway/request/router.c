@@ -2,6 +2,7 @@
 #include "request/feedback.h"
 #include "request/models.h"
 #include "request/request.h"
+#include "request/shadowing.h"
 
 struct endpoint {
     const char *path;
@@ -80,10 +81,11 @@ static void get_metrics(struct service *service, struct reply *reply)
     ledger_stats(service->ledger, &ledger);
     struct answer_cache_stats cache;
     answer_cache_stats(service->cache, &cache);
+    struct shadowing_stats shadows = shadowing_stats(service);
     struct model_pool_stats models = model_pool_stats(service->pool);
     struct metric_gauges gauges = {
         .connections = door_connections(service->door),
-        .requests = service->n_requests,
+        .requests = service->n_requests - shadows.n_running, /* Each holds its request, that was answered. */
         .sessions_running = engine.n_running,
         .sessions_waiting = engine.n_waiting,
         .kv_used_bytes = engine.kv_used_bytes,
@@ -98,6 +100,9 @@ static void get_metrics(struct service *service, struct reply *reply)
         .model_failures = models.n_failures,
         .models_used_bytes = models.used_bytes,
         .models_budget_bytes = models.budget_bytes,
+        .shadows_running = shadows.n_running,
+        .shadow_month_nusd = shadows.month_nusd,
+        .shadow_budget_nusd = shadows.budget_nusd,
         .knowledge_covered = service->n_covered,
         .knowledge_uncovered = service->n_uncovered,
         .cache_entries = cache.n_entries,

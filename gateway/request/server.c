@@ -4,6 +4,7 @@
  * one ends it at once. SIGHUP reloads the configuration. */
 #include "request/caching.h"
 #include "request/knowing.h"
+#include "request/shadowing.h"
 
 #include "upstream/upstream.h"
 
@@ -106,6 +107,7 @@ static void on_signal(uv_signal_t *signal, int number)
         return;
     }
     service->drain_until_us = now + service->snapshot->config->limits.drain_timeout_us;
+    shadowing_stop(service, "draining");
     log_event(LOG_INFO, "draining", "%d requests in flight get up to %lld s", service->n_requests,
               (long long)(service->snapshot->config->limits.drain_timeout_us / 1000000));
     door_drain(service->door);

@@ -4,6 +4,7 @@
 #include "request/feedback.h"
 #include "request/knowing.h"
 #include "request/scoring.h"
+#include "request/shadowing.h"
 
 #include <unistd.h>
 
@@ -188,6 +189,8 @@ int service_open(struct service *service, const char *config_path, struct error 
     if (status == 0)
         status = feedback_open(service, err);
     if (status == 0)
+        status = shadowing_open(service, err);
+    if (status == 0)
         status = caching_open(service, err);
     if (status == 0)
         status = knowing_open(service, err);
@@ -207,6 +210,7 @@ void service_close(struct service *service)
     knowing_close(service);
     conversations_free(service->conversations);
     caching_close(service);
+    shadowing_close(service);
     feedback_close(service);
     scoring_close(service);
     model_pool_free(service->pool);
@@ -247,6 +251,7 @@ void service_reload(struct service *service)
     snapshot_drop(service->snapshot);
     service->snapshot = fresh;
     caching_reload(service);
+    shadowing_reload(service);
     feedback_reload(service);
     knowing_index(service);
     log_set_level(fresh->config->log_level);

@@ -25,6 +25,7 @@
 struct feedback;
 struct indexing;
 struct request;
+struct shadowing;
 struct upstream;
 
 /* What a reload swaps, whole. */
@@ -57,6 +58,7 @@ struct service {
     struct indexing *indexing;   /* Of the documents, by a worker. */
     struct conversations *conversations; /* The turns before. */
     struct feedback *feedback;   /* Ratings, and the drift tests made of them. */
+    struct shadowing *shadowing; /* Local answers that are judged against the remote's. */
     int64_t n_covered, n_uncovered; /* Questions searched for in the documents. */
     struct answer_cache *cache;
     uint8_t cache_secret[CACHE_KEY_BYTES]; /* Of its keys; as old as the process. */

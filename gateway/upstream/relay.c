@@ -84,7 +84,7 @@ static void book(struct relay *relay, const char *result, bool worked)
         return;
     int64_t total_us = relay->result.total_us >= 0 ? relay->result.total_us : clock_now_us() - relay->attempt_begun_us;
     struct ledger_attempt row = {
-        .decision_id = relay->decision_id, .n = n, .time_ns = relay->attempt_begun_ns, .provider = provider->name, .provider_model = model,
+        .decision_id = relay->decision_id, .n = relay->options.n_before + n, .time_ns = relay->attempt_begun_ns, .provider = provider->name, .provider_model = model,
         .region = provider->region, .body_sha256 = relay->body_sha256[0] != '\0' ? relay->body_sha256 : NULL, .request_bytes = (int64_t)relay->n_body,
         .result = result, .status = relay->status > 0 ? relay->status : LEDGER_NULL, .connect_us = or_null(relay->result.connect_us),
         .first_byte_us = or_null(relay->result.first_byte_us), .total_us = total_us,

@@ -75,6 +75,8 @@ struct relay_options {
     const struct pack *pack;         /* Scans text sent so far before it goes to another provider. NULL: never resumed with a prefix. */
     const char *tenant;
     int64_t deadline_us;             /* 0: none. */
+    int n_before;                    /* Attempts that the decision has rows of already: numbers go on from there. */
+    size_t max_answer_bytes;         /* Of an answer that is no stream; 0: 64 MiB. */
     relay_event_fn *event;
     void *user;
 };

@@ -43,7 +43,7 @@ static void on_head(void *user, int status, const char *content_type, int64_t re
     relay->body_is_error = !good;
     /* Some providers answer a streamed request that fails with 200 and a JSON body. */
     relay->streaming = good && relay->options.stream && !str_starts(str_of(content_type), STR("application/json"));
-    relay->body.max_bytes = relay->body_is_error ? RELAY_ERROR_BYTES : RELAY_ANSWER_BYTES;
+    relay->body.max_bytes = relay->body_is_error ? RELAY_ERROR_BYTES : relay->options.max_answer_bytes > 0 ? relay->options.max_answer_bytes : RELAY_ANSWER_BYTES;
 }
 
 /* The first good sign of this attempt. */

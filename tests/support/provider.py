@@ -21,6 +21,7 @@ last one stays. A step is a dict:
     {"kind": "slow", "ms": 50}              a pause before each piece
     {"kind": "content_filter"} {"kind": "context_length"}
     {"kind": "refuse_prefix"}               400 when the last message is the assistant's, else ok
+    {"kind": "judge", "prefers": "text"}    says A or B, whichever of the two answers in the last message has the text; neither: tie
 A whole-text answer carries on after an assistant prefix: what the prefix says already is left out.
 
 Over HTTP, for other processes: GET /_log gives {"requests": n, "bodies": [...]}, POST /_script sets the script, POST /_reset
@@ -165,6 +166,9 @@ class Handler(BaseHTTPRequestHandler):
             texts = question["input"] if isinstance(question["input"], list) else [question["input"]]
             return self.answer(200, {"object": "list", "model": question["model"], "usage": {"prompt_tokens": 3 * len(texts), "total_tokens": 3 * len(texts)},
                                      "data": [{"object": "embedding", "index": i, "embedding": [0.5, -0.5, 0.25]} for i in range(len(texts))]})
+        if kind == "judge":
+            first, second = question["messages"][-1]["content"].split("Answer A:", 1)[1].split("Answer B:", 1)
+            step = {**step, "text": "A" if step["prefers"] in first else "B" if step["prefers"] in second else "tie"}
         self.complete(kind, step, question)
 
     def complete(self, kind, step, question):

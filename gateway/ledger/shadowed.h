@@ -1,0 +1,24 @@
+/* What the ledger's file knows about shadow samples. Reads only, over a connection of its own: at start, and on the loop where a reload
+ * makes the tests begin anew. Only rows that are in the file are seen. */
+#ifndef WEIR_LEDGER_SHADOWED_H
+#define WEIR_LEDGER_SHADOWED_H
+
+#include "weir_base.h"
+
+struct shadowed {
+    char tenant[64];     /* "": nobody with a key. */
+    char head_id[129];   /* Of the decision; "": none. */
+    double max_regret;   /* Of the decision. */
+    double gain;         /* As it was scored; NAN: it was not. */
+    double probability;  /* Of being sampled. */
+    bool remote_better;
+};
+
+/* Each sample that was judged, of decisions under this configuration, in the order in which they were written. A negative status of fn
+ * ends it and is returned. */
+typedef int shadowed_fn(void *user, const struct shadowed *shadowed);
+int shadowed_each(const char *path, const char *config_sha256, shadowed_fn *fn, void *user, struct error *err) WEIR_CHECKED;
+/* What the samples of wall_ns' month (UTC) have cost; one of unknown cost counts what was reserved for it. */
+int shadowed_month_nusd(const char *path, int64_t wall_ns, int64_t *out, struct error *err) WEIR_CHECKED;
+
+#endif
