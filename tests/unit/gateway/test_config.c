@@ -75,6 +75,31 @@ Test(config, documents_are_a_folder_with_bounds)
     cr_assert_null(parse("knowledge: {folder: d, likeness: 2}\n", &err));
 }
 
+Test(config, shadow_samples_are_off_until_they_are_asked_for)
+{
+    static const char providers[] = "providers: [{name: p, base_url: 'https://x/', models: [m, j]}]\n";
+    struct error err = {0};
+    char yaml[400];
+    const struct config *c = parse(providers, &err);
+    cr_assert(c != NULL && c->shadow.share_ppm == 0 && c->shadow.judge.model == NULL && c->shadow.budget_nusd == 5000000000);
+    config_drop(c);
+    snprintf(yaml, sizeof yaml, "%sclassifier: {max_regret: 0.2, shadow: {share: 0.02, judge: p/j, budget_usd_per_month: 0.5}}\n", providers);
+    c = parse(yaml, &err);
+    cr_assert_not_null(c, "%s: %s", err.where, err.text);
+    cr_assert(c->shadow.share_ppm == 20000 && c->shadow.budget_nusd == 500000000 && c->max_regret == 0.2);
+    cr_assert_str_eq(c->shadow.judge.model, "j");
+    cr_assert_eq(c->n_warnings, 0);
+    config_drop(c);
+    snprintf(yaml, sizeof yaml, "%sclassifier: {shadow: {share: 0.000001, judge: p/m}}\n", providers);
+    c = parse(yaml, &err);
+    cr_assert(c != NULL && c->shadow.share_ppm == 1);
+    cr_assert(c->n_warnings == 1 && strstr(c->warnings[0], "favour their own answers") != NULL);
+    config_drop(c);
+    snprintf(yaml, sizeof yaml, "%sclassifier: {shadow: {share: 0.1}}\n", providers);
+    cr_assert_null(parse(yaml, &err));
+    cr_assert(strcmp(err.where, "weir.yaml:2:22") == 0 && strstr(err.text, "needs judge") != NULL, "%s: %s", err.where, err.text);
+}
+
 Test(config, the_documented_block_is_read_whole)
 {
     setenv("WEIR_TEST_KEY", "secret-1", 1);
@@ -172,6 +197,10 @@ Test(config, an_error_names_file_line_column_and_what_was_meant)
         {"listen: [\n", "weir.yaml:2:1", ""},
         {"- a\n- b\n", "weir.yaml:1:1", "must be a mapping"},
         {"classifier: {max_regret: 2}\n", "weir.yaml:1:26", "0 to 1"},
+        {"classifier: {shadow: {share: 1.5, judge: p/m}}\n", "weir.yaml:1:30", "from 0.000001 to 1"},
+        {"classifier: {shadow: {share: nan, judge: p/m}}\n", "weir.yaml:1:30", "from 0.000001 to 1"},
+        {"classifier: {shadow: {budget_usd_per_month: -1}}\n", "weir.yaml:1:45", "above 0"},
+        {"classifier: {shadow: {shares: 1}}\n", "weir.yaml:1:23", "did you mean \"share\""},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct error err = {0};

@@ -2,6 +2,7 @@
  * is named. */
 #include "ledger/ledger.h"
 #include "ledger/rated.h"
+#include "ledger/shadowed.h"
 #include "ledger/verify.h"
 
 #include "fault_vfs.h"
@@ -82,6 +83,30 @@ static void rate(struct ledger *ledger, const char *id, int64_t rating_ppm)
 {
     struct ledger_feedback f = {.decision_id = id, .time_ns = clock_wall_ns(), .tenant = "t", .key_id = "key_1", .rating_ppm = rating_ppm, .correct = LEDGER_NULL};
     cr_assert_eq(ledger_append_feedback(ledger, &f, NULL, NULL, NULL), 0);
+}
+
+static struct ledger_shadow_plan plan(const char *id)
+{
+    return (struct ledger_shadow_plan){.decision_id = id, .time_ns = clock_wall_ns(), .tenant = "t", .probability_ppm = 20000, .provider = "p",
+                                       .provider_model = "m", .judge_provider = "q", .judge_provider_model = "j", .effect = "allow",
+                                       .reserved_nusd = 5000, .price_version = "1"};
+}
+
+static struct ledger_shadow shadow(const char *id, const char *outcome, int64_t cost_nusd)
+{
+    return (struct ledger_shadow){.decision_id = id, .time_ns = clock_wall_ns(), .tenant = "t", .probability_ppm = 20000, .outcome = outcome, .reason = "judge",
+                                  .provider = "p", .provider_model = "m", .judge_provider = "q", .judge_provider_model = "j", .prompt_tokens = 9,
+                                  .completion_tokens = 4, .judge_prompt_tokens = 90, .judge_completion_tokens = 2, .judge_calls = 2,
+                                  .reserved_nusd = 5000, .cost_nusd = cost_nusd, .remote_us = 1, .judge_us = 2, .total_us = 3};
+}
+
+static void append_shadow(struct ledger *ledger, const char *id, const char *outcome, int64_t cost_nusd)
+{
+    struct ledger_shadow_plan p = plan(id);
+    struct ledger_shadow s = shadow(id, outcome, cost_nusd);
+    cr_assert_eq(ledger_append_shadow_plan(ledger, &p, NULL, NULL, NULL), 0);
+    if (outcome != NULL)
+        cr_assert_eq(ledger_append_shadow(ledger, &s, NULL, NULL, NULL), 0);
 }
 
 static int64_t ask(const char *sql)
@@ -298,8 +323,12 @@ Test(ledger, tampering_is_named)
         {"UPDATE outcome SET cost_nusd = 0 WHERE leaf_index = 5", "row 5, in outcome, was changed"},
         {"UPDATE feedback SET rating_ppm = 1000000 WHERE leaf_index = 20", "row 20, in feedback, was changed"},
         {"DELETE FROM feedback WHERE leaf_index = 20", "row 20 is missing"},
+        {"UPDATE shadow_plan SET effect = 'allow' WHERE leaf_index = 22", "row 22, in shadow_plan, was changed"},
+        {"UPDATE shadow SET outcome = 'tie' WHERE leaf_index = 23", "row 23, in shadow, was changed"},
+        {"UPDATE shadow SET cost_nusd = NULL WHERE leaf_index = 23", "row 23, in shadow, was changed"},
+        {"DELETE FROM shadow_plan WHERE leaf_index = 22", "row 22 is missing"},
         {"DELETE FROM outcome WHERE leaf_index = 5", "row 5 is missing"},
-        {"DELETE FROM feedback WHERE leaf_index = (SELECT max(leaf_index) FROM feedback)", "dropped at the end"},
+        {"DELETE FROM shadow", "dropped at the end"},
         {"UPDATE decision SET leaf_hash = zeroblob(32) WHERE leaf_index = 2", "row 2, in decision, was changed"},
         {"UPDATE decision SET leaf_index = 1000 WHERE leaf_index = 2", "row 2 is missing"},
         {"UPDATE checkpoint SET root_hash = zeroblob(32) WHERE tree_size > 0", "do not give the root"},
@@ -313,6 +342,11 @@ Test(ledger, tampering_is_named)
         }
         rate(ledger, "d3", -1000000);
         rate(ledger, "d3", 500000);
+        struct ledger_shadow_plan p = plan("d4");
+        p.effect = "redact";
+        struct ledger_shadow s = shadow("d4", "remote_better", 700);
+        cr_assert_eq(ledger_append_shadow_plan(ledger, &p, NULL, NULL, NULL), 0);
+        cr_assert_eq(ledger_append_shadow(ledger, &s, NULL, NULL, NULL), 0);
         ledger_close(ledger);
         struct verify_report report;
         struct error err = {0};
@@ -325,32 +359,101 @@ Test(ledger, tampering_is_named)
     }
 }
 
-/* What a Weir of schema 1 left: the same tables but for feedback. */
-static void make_old(void)
+/* What a Weir of an older schema left: the same tables but for what came after. */
+static void make_old(int version)
 {
     struct ledger *ledger = open_ledger(0, NULL);
     append_pair(ledger, "old", true);
     ledger_close(ledger);
-    cr_assert_eq(change("DROP VIEW rating; DROP TABLE feedback; PRAGMA user_version = 1"), SQLITE_OK);
+    cr_assert_eq(change("DROP VIEW shadowed; DROP TABLE shadow; DROP TABLE shadow_plan; PRAGMA user_version = 2"), SQLITE_OK);
+    if (version == 1)
+        cr_assert_eq(change("DROP VIEW rating; DROP TABLE feedback; PRAGMA user_version = 1"), SQLITE_OK);
 }
 
-Test(ledger, an_old_file_is_verified_as_it_is_and_takes_feedback_once_opened)
+Test(ledger, an_old_file_is_verified_as_it_is_and_takes_new_rows_once_opened)
 {
+    for (int version = 1; version <= 2; version++) {
+        struct verify_report report;
+        struct error err = {0};
+        make_old(version);
+        cr_assert_eq(ledger_verify(path, &report, &err), 0, "%s", err.text);
+        cr_assert_eq(report.n_rows, 2);
+        for (int start = 0; start < 2; start++) { /* The second start reads a tree with the new rows in it. */
+            struct ledger *ledger = open_ledger(0, NULL);
+            rate(ledger, "old", start == 0 ? -1000000 : 250000);
+            if (start == 0)
+                append_shadow(ledger, "old", "tie", 700);
+            ledger_close(ledger);
+        }
+        cr_assert_eq(ask("PRAGMA user_version"), 3);
+        cr_assert_eq(ask("SELECT count(*) FROM feedback"), 2);
+        cr_assert_eq(ask("SELECT rating = 0.25 AND route = 'remote:p/m' FROM rating WHERE decision_id = 'old'"), 1, "the last one counts");
+        cr_assert_eq(ask("SELECT probability = 0.02 AND outcome = 'tie' AND remote = 'p/m' AND judge = 'q/j' FROM shadowed WHERE decision_id = 'old'"), 1);
+        cr_assert_eq(ledger_verify(path, &report, &err), 0, "%s", err.text);
+        cr_assert_eq(report.n_rows, 6);
+        teardown();
+        setup();
+    }
+}
+
+Test(ledger, a_shadow_sample_that_was_cut_off_is_told_so_once_and_counts_what_was_reserved)
+{
+    struct ledger *ledger = open_ledger(0, NULL);
+    for (int i = 0; i < 3; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "d%d", i);
+        append_pair(ledger, id, true);
+        append_shadow(ledger, id, i == 0 ? NULL : i == 1 ? "tie" : "unjudged", i == 1 ? 700 : LEDGER_NULL);
+    }
+    ledger_close(ledger);
+    for (int start = 0; start < 2; start++)
+        ledger_close(open_ledger(0, NULL));
+    cr_assert_eq(ask("SELECT count(*) FROM shadow"), 3);
+    cr_assert_eq(ask("SELECT outcome = 'unjudged' AND reason = 'interrupted' AND cost_nusd IS NULL AND reserved_nusd = 5000 AND probability_ppm = 20000"
+                     " AND tenant = 't' AND judge_provider_model = 'j' FROM shadow WHERE decision_id = 'd0'"), 1);
     struct verify_report report;
     struct error err = {0};
-    make_old();
     cr_assert_eq(ledger_verify(path, &report, &err), 0, "%s", err.text);
-    cr_assert_eq(report.n_rows, 2);
-    for (int start = 0; start < 2; start++) { /* The second start reads a tree with feedback in it. */
-        struct ledger *ledger = open_ledger(0, NULL);
-        rate(ledger, "old", start == 0 ? -1000000 : 250000);
-        ledger_close(ledger);
+    cr_assert_eq(report.n_rows, 12);
+    int64_t spent;
+    cr_assert_eq(shadowed_month_nusd(path, clock_wall_ns(), &spent, &err), 0, "%s", err.text);
+    cr_assert_eq(spent, 5000 + 700 + 5000);
+    cr_assert_eq(shadowed_month_nusd(path, clock_wall_ns() + (int64_t)40 * 86400 * 1000000000, &spent, &err), 0, "%s", err.text);
+    cr_assert_eq(spent, 0, "another month");
+}
+
+static int add_up_shadows(void *user, const struct shadowed *shadowed)
+{
+    int *seen = user;
+    cr_assert(shadowed->max_regret == 0.25 && shadowed->gain == 0.125 && shadowed->probability == 0.02);
+    cr_assert_str_eq(shadowed->tenant, "t");
+    cr_assert_str_eq(shadowed->head_id, "h");
+    seen[0]++;
+    seen[1] += shadowed->remote_better;
+    return 0;
+}
+
+Test(ledger, judged_samples_of_a_configuration_are_read_back)
+{
+    static const char *const outcomes[] = {"remote_better", "tie", "unjudged", "local_better", "remote_better"};
+    struct ledger *ledger = open_ledger(0, NULL);
+    struct error err = {0};
+    int seen[2] = {0};
+    for (int i = 0; i < 5; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "d%d", i);
+        struct ledger_decision d = decision(id);
+        d.tenant = "t";
+        d.head_id = "h";
+        d.config_sha256 = i == 4 ? "before" : "now";
+        d.inputs = "{\"name\":\"auto\",\"max_regret\":0.25,\"score\":{\"gain\":0.125}}";
+        cr_assert_eq(ledger_append_decision(ledger, &d, NULL, NULL, NULL), 0);
+        append_shadow(ledger, id, outcomes[i], 1);
     }
-    cr_assert_eq(ask("PRAGMA user_version"), 2);
-    cr_assert_eq(ask("SELECT count(*) FROM feedback"), 2);
-    cr_assert_eq(ask("SELECT rating = 0.25 AND route = 'remote:p/m' FROM rating WHERE decision_id = 'old'"), 1, "the last one counts");
-    cr_assert_eq(ledger_verify(path, &report, &err), 0, "%s", err.text);
-    cr_assert_eq(report.n_rows, 4);
+    ledger_settle(ledger);
+    cr_assert_eq(shadowed_each(path, "now", add_up_shadows, seen, &err), 0, "%s", err.text);
+    cr_assert(seen[0] == 3 && seen[1] == 1, "%d %d", seen[0], seen[1]);
+    ledger_close(ledger);
 }
 
 Test(ledger, settled_rows_are_in_the_file)

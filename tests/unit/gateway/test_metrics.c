@@ -133,3 +133,19 @@ Test(metrics, ratings_and_drift_alarms_are_counted_by_route)
     free(text);
     metrics_free(metrics);
 }
+
+Test(metrics, shadow_samples_are_counted_by_what_came_of_them)
+{
+    struct metrics *metrics = metrics_new();
+    metrics_shadow(metrics, METRIC_REMOTE_BETTER, 1500000000);
+    metrics_shadow(metrics, METRIC_REMOTE_BETTER, 500000000);
+    metrics_shadow(metrics, METRIC_UNJUDGED, -1);
+    char *text = scrape(metrics);
+    cr_assert_eq(value(text, "weir_shadow_total{outcome=\"remote_better\"}"), 2);
+    cr_assert_eq(value(text, "weir_shadow_total{outcome=\"unjudged\"}"), 1);
+    cr_assert_eq(value(text, "weir_shadow_total{outcome=\"tie\"}"), 0);
+    cr_assert_eq(value(text, "weir_shadow_cost_usd_total"), 2);
+    cr_assert_eq(value(text, "weir_shadow_unknown_costs_total"), 1, "an unknown cost is not zero");
+    free(text);
+    metrics_free(metrics);
+}

@@ -129,6 +129,21 @@ Test(budget, an_unknown_price_is_refused_under_a_budget_and_free_without_one)
     budget_free(table);
 }
 
+Test(budget, what_was_spent_outlives_a_new_limit_and_an_unknown_cost_is_what_was_reserved)
+{
+    struct budget_table *table = budget_new(1);
+    cr_assert_eq(budget_account_set(table, "k", 1000, BUDGET_MONTH, 100, -1), 0);
+    int64_t now = clock_wall_ns();
+    cr_assert_eq(budget_reserve(table, "k", 300, now), 0);
+    cr_assert_eq(budget_spent_nusd(table, "k", now), 100, "reserved is not spent");
+    cr_assert_eq(budget_account_set(table, "k", 500, BUDGET_MONTH, budget_spent_nusd(table, "k", now), -1), 0);
+    cr_assert_eq(budget_remaining_nusd(table, "k", now), 100, "what is under way stays reserved");
+    budget_settle(table, "k", 300, MONEY_UNKNOWN, now);
+    cr_assert_eq(budget_spent_nusd(table, "k", now), 400);
+    cr_assert_eq(budget_spent_nusd(table, "nobody", now), 0);
+    budget_free(table);
+}
+
 Test(budget, a_new_month_starts_afresh)
 {
     const int64_t day = 86400000000000, january = 20454 * day; /* 2026-01-01 */
