@@ -77,7 +77,7 @@ bool shadow_fits(const struct api_request *api, size_t *n_bytes)
     json_t *message;
     const char *role = NULL;
     *n_bytes = 0;
-    if (api->kind != API_CHAT || api->n != 1 || api->logprobs || api->grammar != NULL || api->in_tool_loop ||
+    if (api->kind != API_CHAT || api->n != 1 || api->logprobs || api->grammar != NULL ||
         json_array_size(json_object_get(api->body, "tools")) > 0 || json_array_size(api->messages) > SHADOW_MAX_MESSAGES)
         return false;
     json_array_foreach(api->messages, i, message) {

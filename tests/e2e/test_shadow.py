@@ -15,17 +15,6 @@ CARD = "5105 1051 0510 5100"
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("shadow")
-
-
-@pytest.fixture(scope="module")
-def far(folder):
-    with Provider(folder / "certificates") as provider:
-        yield provider
-
-
-@pytest.fixture(scope="module")
 def judge(folder):
     with Provider(folder / "certificates") as provider:
         yield provider
