@@ -2,6 +2,7 @@
 import json
 import pathlib
 import signal
+import sqlite3
 import subprocess
 
 import pytest
@@ -171,8 +172,7 @@ def test_what_cannot_be_compared_is_not_sampled(weir, far, judge):
     bodies = [local(model="local"), local(n=2), local(max_tokens=1), local(logprobs=True), local(tools=[tool]),
               local(response_format={"type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "object", "properties": {"a": {"type": "boolean"}},
                                                                                                     "required": ["a"], "additionalProperties": False}}}),
-              {**local(), "messages": [{"role": "user", "content": "Hello!"}, {"role": "assistant", "content": "Hi."}] * 9 + [{"role": "user", "content": "Hello!"}]},
-              {**local(), "messages": [{"role": "user", "content": "Hello! " * 2500}]}]
+              {**local(), "messages": [{"role": "user", "content": "Hello!"}, {"role": "assistant", "content": "Hi."}] * 9 + [{"role": "user", "content": "Hello!"}]}]
     before = samples(weir)
     for body in bodies:
         answer = ask(weir, body=body)
@@ -302,6 +302,24 @@ def test_kill_9_in_the_middle_leaves_one_row_for_each_sample(folder, far, judge)
         assert again.stop() == 0
         checked = verify(again)
         assert checked.returncode == 0, checked.stderr
+
+
+def test_nothing_leaves_for_a_sample_before_its_row_is_durable(folder, far, judge):
+    with start(folder / "locked", far, judge) as weir:
+        other = sqlite3.connect(pathlib.Path(weir.settings["data_dir"]) / "ledger.db", isolation_level=None, timeout=60)
+        other.execute("BEGIN IMMEDIATE")
+        answer = answered(weir)
+        wait_for(lambda: metric(weir, 'weir_shadow_total{outcome="unjudged"}') == 1, "the sample given up")
+        other.execute("ROLLBACK")
+        other.close()
+        row = sample(weir, answer)
+        assert (row["outcome"], row["reason"], row["cost_nusd"]) == ("unjudged", "ledger", 0) and far.requests == judge.requests == 0
+        assert rows(weir, row["decision_id"]).attempts == []
+        judge.script([{"kind": "ok", "text": "tie"}])
+        assert sample(weir, answered(weir))["outcome"] == "tie", "it goes on when the lock is gone"
+        assert_books_balance(weir)
+        assert weir.stop() == 0
+        assert verify(weir).returncode == 0
 
 
 def test_a_drain_waits_for_no_sample_and_no_caller_waits_for_one(folder, far, judge):
