@@ -62,7 +62,9 @@ def sample(weir, answer):
 
 
 def samples(weir):
-    return select(weir, "select count(*) as n from shadow")[0]["n"]
+    """How many were begun or given up so far: rows come in order, so those of answers given before are there with one that came after."""
+    rows(weir, ask(weir, body=question("Hi.", "local", max_tokens=1)).headers["x-weir-decision-id"])
+    return select(weir, "select count(*) as n from (select decision_id from shadow union select decision_id from shadow_plan)")[0]["n"]
 
 
 def metric(weir, series):
@@ -211,8 +213,8 @@ def test_a_pseudonym_in_the_remote_answer_is_the_same_one_before_the_judge(weir,
     judge.reset()
     far.script([{"kind": "ok", "text": f"Your card is ⟦{pseudonym}⟧."}])
     sample(weir, answered(weir, local(f"Hello! My card is {CARD}.")))
-    text = judge.bodies[0]["messages"][-1]["content"]
-    assert text.count(f"⟦{pseudonym}⟧") >= 2 and CARD not in text
+    shown = [between(judge.bodies[0], letter) for letter in "AB"]
+    assert f"Your card is ⟦{pseudonym}⟧." in shown and CARD not in json.dumps(judge.bodies[0])
 
 
 def test_an_answer_with_a_secret_in_it_is_not_shown_to_the_judge(weir, far, judge):

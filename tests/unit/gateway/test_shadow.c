@@ -139,14 +139,14 @@ Test(shadow, plainly_equal_answers_need_no_judge)
         {"-0.5", "-0.50"}, {"0", "-0"}, {"007", "7"}, {"= 3", "3"}, {"It is 5", "5"}, {"x = 1;\n", "x = 1;"}, {"Grüße", "grüße"}};
     static const char *const different[][2] = {
         {"", "x"}, {"Paris", "London"}, {"Paris", "Paris, France"}, {"A", "B"}, {"B", "B and C"}, {"42", "-42"}, {"42", "42%"}, {"1.5", "15"}, {"1,5", "15"},
-        {"12,34", "1234"}, {"1.234", "1,234"}, {"3.1.4", "3.14"}, {"It can be done", "It can't be done"}, {"X = 1;", "x = 1;"}, {"if a:\n  b", "if a:\nb"},
+        {"12,34", "1234"}, {"1,23,456", "123456"}, {"1234,567", "1234567"}, {",567", "567"}, {"1.234", "1,234"}, {"3.1.4", "3.14"}, {"It can be done", "It can't be done"}, {"X = 1;", "x = 1;"}, {"if a:\n  b", "if a:\nb"},
         {"a\nb", "a b"}, {"\"Polish\"", "\"polish\""}, {"yes", "yes, but no"}, {"I", "1"}, {"A", "A\0"}, {"The", "the answer"}, {"-", "+"}, {",", "."}, {"Z", "z z"}};
     for (size_t i = 0; i < sizeof same / sizeof *same; i++) {
         cr_assert(shadow_same(str_of(same[i][0]), str_of(same[i][1])), "%s | %s", same[i][0], same[i][1]);
         cr_assert(shadow_same(str_of(same[i][1]), str_of(same[i][0])), "%s | %s", same[i][1], same[i][0]);
     }
     for (size_t i = 0; i < sizeof different / sizeof *different; i++) {
-        bool nul = i == 19; /* A byte more than a C string shows. */
+        bool nul = strcmp(different[i][0], "A") == 0 && strcmp(different[i][1], "A") == 0; /* A byte more than a C string shows. */
         str b = nul ? (str){"A\0", 2} : str_of(different[i][1]);
         cr_assert_not(shadow_same(str_of(different[i][0]), b), "%s | %s", different[i][0], different[i][1]);
         cr_assert_not(shadow_same(b, str_of(different[i][0])), "%s | %s", different[i][1], different[i][0]);
