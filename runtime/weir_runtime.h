@@ -299,7 +299,7 @@ void grammar_free(struct grammar *grammar);             /* Gives back one share.
 
 /* ------------------------------------------------------------------ engine: many sessions on one model */
 
-enum { SAMPLING_MAX_STOPS = 16, SAMPLING_MAX_TOP_LOGPROBS = 20, SAMPLING_MAX_BIAS = 300 };
+enum { SAMPLING_MAX_STOPS = 16, SAMPLING_MAX_TOP_LOGPROBS = 20, SAMPLING_MAX_BIAS = 300, SAMPLING_MAX_LABELS = 4 };
 
 struct logit_bias {
     int32_t id;
@@ -321,6 +321,9 @@ struct sampling {
     bool ignore_end;          /* Goes on past end tokens (benchmarks, fixtures). */
     int n_top_logprobs;       /* Alternatives reported a token, at most 20. */
     bool logprobs;
+    int n_confidence;         /* With logprobs: so many tokens from the beginning have entropy and margin too. */
+    int32_t labels[SAMPLING_MAX_LABELS]; /* With logprobs: the alternatives reported are these, in this order, in place of the */
+    int n_labels;             /* likeliest; n_top_logprobs is n_labels then. */
     const struct logit_bias *bias; /* Copied. */
     size_t n_bias;
     const str *stops;         /* Copied. The text ends before the first of them. */
@@ -337,6 +340,8 @@ struct sampling {
 struct token_logprob {
     int32_t id;
     float logprob; /* Natural logarithm, of the distribution before temperature and truncation. */
+    float entropy; /* Of that distribution, in nats, and its likeliest token's log-probability less the second's: of the first */
+    float margin;  /* n_confidence chosen tokens, else 0. */
 };
 
 enum finish_reason { FINISH_NONE = 0, FINISH_STOP, FINISH_LENGTH, FINISH_CANCELLED, FINISH_ERROR };

@@ -23,7 +23,7 @@ static void find_top(const float *logits, int n_vocab, double log_sum, struct to
             top[at] = top[at - 1];
             at--;
         }
-        top[at] = (struct token_logprob){id, logits[id]};
+        top[at] = (struct token_logprob){.id = id, .logprob = logits[id]};
     }
     for (int i = 0; i < n; i++)
         top[i].logprob = (float)((double)top[i].logprob - log_sum);
@@ -44,7 +44,7 @@ static int on_row(void *user, size_t position, const float *logits)
     if (pass->n_top > 0)
         find_top(logits, pass->n_vocab, log_sum, top, pass->n_top);
     int32_t id = pass->prompt->data[position + 1];
-    struct token_logprob chosen = {id, (float)((double)logits[id] - log_sum)};
+    struct token_logprob chosen = {.id = id, .logprob = (float)((double)logits[id] - log_sum)};
     logprob_lists_append(pass->lists, API_COMPLETIONS, pass->tokenizer, &id, &chosen, top, 1, pass->n_top);
     return 0;
 }

@@ -38,10 +38,16 @@ static int check_settings(const struct sampling *s, int n_vocab, struct error *e
         check_range("repetition_penalty", s->repetition_penalty, 0, 100, err) < 0 ||
         check_range("presence_penalty", s->presence_penalty, -100, 100, err) < 0 ||
         check_range("frequency_penalty", s->frequency_penalty, -100, 100, err) < 0 ||
-        check_range("top_logprobs", s->n_top_logprobs, 0, SAMPLING_MAX_TOP_LOGPROBS, err) < 0)
+        check_range("top_logprobs", s->n_top_logprobs, 0, SAMPLING_MAX_TOP_LOGPROBS, err) < 0 ||
+        check_range("confidence", s->n_confidence, 0, 1e9, err) < 0)
         return WEIR_E_INVALID;
     if (s->n_bias > SAMPLING_MAX_BIAS)
         return error_set(err, WEIR_E_INVALID, "logit_bias", "more than %d entries", SAMPLING_MAX_BIAS);
+    if (s->n_labels != 0 && (s->n_labels < 0 || s->n_labels > SAMPLING_MAX_LABELS || s->n_top_logprobs != s->n_labels))
+        return error_set(err, WEIR_E_INVALID, "labels", "1 to %d, and as many top_logprobs", SAMPLING_MAX_LABELS);
+    for (int i = 0; i < s->n_labels; i++)
+        if (s->labels[i] < 0 || s->labels[i] >= n_vocab)
+            return error_set(err, WEIR_E_INVALID, "labels", "token id %d is not in the vocabulary of %d", s->labels[i], n_vocab);
     for (size_t i = 0; i < s->n_bias; i++)
         if (s->bias[i].id < 0 || s->bias[i].id >= n_vocab || !isfinite(s->bias[i].bias))
             return error_set(err, WEIR_E_INVALID, "logit_bias", "token id %d is not in the vocabulary of %d", s->bias[i].id, n_vocab);
@@ -134,6 +140,7 @@ int sampler_accept(struct sampler *sampler, int32_t id, bool generated)
     sampler->recent[sampler->n_seen++ % SAMPLER_WINDOW] = id;
     if (!generated)
         return 0;
+    sampler->n_generated++;
     if (sampler->is_constrained)
         constraint_accept(&sampler->constraint, id);
     if (sampler->n_counts * 2 >= sampler->counts_capacity && counts_grow(sampler) < 0)
@@ -181,11 +188,39 @@ static double log_sum_exp(const float *logits, int n)
     return (double)top + log(sum_exp(logits, top, n));
 }
 
-static void report_logprobs(const float *logits, int n, int32_t id, struct token_logprob *chosen, struct token_logprob *top, int n_top)
+/* Entropy and margin. Tokens e^20 times less likely than the likeliest add nothing that a float holds. */
+static void report_confidence(const float *logits, int n, double normaliser, struct token_logprob *chosen)
 {
+    float top = logits[largest(logits, n)], least = top - 20, second = -INFINITY;
+    double entropy = 0;
+    bool seen = false; /* The likeliest itself; an equal one is the second. */
+    for (int i = 0; i < n; i++) {
+        if (!(logits[i] > least))
+            continue;
+        double below = normaliser - (double)logits[i];
+        entropy += exp(-below) * below;
+        if (logits[i] == top && !seen)
+            seen = true;
+        else if (logits[i] > second)
+            second = logits[i];
+    }
+    chosen->entropy = (float)entropy;
+    chosen->margin = second > -INFINITY ? top - second : 20;
+}
+
+static void report_logprobs(const struct sampler *sampler, const float *logits, int32_t id, struct token_logprob *chosen, struct token_logprob *top)
+{
+    const struct sampling *s = &sampler->settings;
+    int n = sampler->n_vocab;
     double normaliser = log_sum_exp(logits, n);
-    *chosen = (struct token_logprob){id, (float)((double)logits[id] - normaliser)};
-    int held = 0; /* Insertion into a short sorted list: n_top is at most 20. */
+    *chosen = (struct token_logprob){.id = id, .logprob = (float)((double)logits[id] - normaliser)};
+    if (sampler->n_generated < s->n_confidence)
+        report_confidence(logits, n, normaliser, chosen);
+    for (int i = 0; i < s->n_labels; i++)
+        top[i] = (struct token_logprob){.id = s->labels[i], .logprob = (float)((double)logits[s->labels[i]] - normaliser)};
+    if (s->n_labels > 0)
+        return;
+    int held = 0, n_top = s->n_top_logprobs; /* Insertion into a short sorted list: n_top is at most 20. */
     for (int32_t i = 0; i < n && n_top > 0; i++) {
         if (held == n_top && logits[i] <= logits[top[held - 1].id])
             continue;
@@ -344,6 +379,6 @@ int32_t sampler_pick(struct sampler *sampler, const float *logits, struct token_
         id = s->temperature > 0 ? draw(sampler) : largest(sampler->logits, sampler->n_vocab);
     }
     if (s->logprobs && id >= 0)
-        report_logprobs(logits, sampler->n_vocab, id, chosen, top, s->n_top_logprobs);
+        report_logprobs(sampler, logits, id, chosen, top);
     return id;
 }

@@ -22,6 +22,7 @@ struct sampler {
     struct candidate *candidates; /* n_vocab, NULL while greedy. */
     int32_t *recent;          /* Ring of the last SAMPLER_WINDOW tokens. */
     size_t n_seen;
+    int n_generated;
     struct token_count *counts; /* Generated ids with their counts, open addressing. */
     size_t n_counts, counts_capacity;
     bool is_constrained;

@@ -140,6 +140,40 @@ Test(sampler, logprobs_are_of_the_untouched_distribution_and_sorted)
     sampler_release(&sampler);
 }
 
+Test(sampler, entropy_and_margin_are_of_the_first_tokens_only)
+{
+    float logits[VOCABULARY];
+    fill(logits);
+    struct token_logprob chosen = {0};
+    struct sampler sampler = make(&(struct sampling){.logprobs = true, .n_confidence = 1});
+    int32_t id = sampler_pick(&sampler, logits, &chosen, NULL);
+    double sum = 0, entropy = 0;
+    for (int i = 0; i < VOCABULARY; i++)
+        sum += exp((double)logits[i]);
+    for (int i = 0; i < VOCABULARY; i++)
+        entropy -= exp((double)logits[i]) / sum * log(exp((double)logits[i]) / sum);
+    cr_assert_float_eq(chosen.entropy, (float)entropy, 1e-4);
+    cr_assert_float_eq(chosen.margin, 0.01f, 1e-5);
+    cr_assert_eq(sampler_accept(&sampler, id, true), 0);
+    sampler_pick(&sampler, logits, &chosen, NULL);
+    cr_assert_eq(chosen.entropy, 0);
+    cr_assert_lt(chosen.logprob, 0);
+    sampler_release(&sampler);
+}
+
+Test(sampler, labels_are_reported_however_unlikely_they_are)
+{
+    float logits[VOCABULARY];
+    fill(logits);
+    struct token_logprob chosen, top[SAMPLING_MAX_LABELS];
+    struct sampler sampler = make(&(struct sampling){.logprobs = true, .n_top_logprobs = 2, .n_labels = 2, .labels = {77, 3}});
+    sampler_pick(&sampler, logits, &chosen, top);
+    cr_assert_eq(top[0].id, 77);
+    cr_assert_eq(top[1].id, 3);
+    cr_assert_float_eq(top[0].logprob - top[1].logprob, logits[77] - logits[3], 1e-5);
+    sampler_release(&sampler);
+}
+
 Test(sampler, a_setting_out_of_range_is_refused_by_name)
 {
     struct logit_bias outside = {VOCABULARY, 1};
@@ -154,6 +188,8 @@ Test(sampler, a_setting_out_of_range_is_refused_by_name)
         {"top_k", {.top_k = -1}},
         {"top_logprobs", {.n_top_logprobs = 21}},
         {"logit_bias", {.bias = &outside, .n_bias = 1}},
+        {"labels", {.n_labels = 1, .labels = {VOCABULARY}, .n_top_logprobs = 1}},
+        {"labels", {.n_labels = 1, .labels = {1}}},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct sampler sampler;
