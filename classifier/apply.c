@@ -88,7 +88,7 @@ int head_value(const struct head *head, const float surface[N_SURFACE], const st
     return 0;
 }
 
-int head_answer_value(const struct head *head, str question, const struct answer *answer, struct score *score)
+int head_answer_alone(const struct head *head, str question, const struct answer *answer, float *p_local)
 {
     const struct map *map = &head->answer.map;
     float form[N_SURFACE], dense[MOST_LANDMARKS];
@@ -98,10 +98,43 @@ int head_answer_value(const struct head *head, str question, const struct answer
         answer_form(question, answer, form);
         map_weigh(map, &grams);
         map_dense(map, form, NULL, dense);
-        score->p_local = probability(&head->answer.local, linear_value(&head->answer.local.weights, dense, &grams));
-        score->gain = (isnan(score->p_remote) ? 1 : score->p_remote) - score->p_local;
-        score->tier = TIER_ANSWER;
+        *p_local = probability(&head->answer.local, linear_value(&head->answer.local.weights, dense, &grams));
     }
     grams_release(&grams);
     return status;
+}
+
+int head_answer_value(const struct head *head, str question, const struct answer *answer, struct score *score)
+{
+    bool reads = answer->text.data != NULL;
+    const struct blend *blend = reads ? &head->answer.by_text : &head->answer.by_confidence;
+    float inputs[N_BLEND_INPUTS], p_local = NAN;
+    int status = 0;
+    if (reads ? !head->answer.present : !blend->present)
+        return 0;
+    if (reads)
+        status = head_answer_alone(head, question, answer, &p_local);
+    if (status == 0 && blend->present) {
+        blend_inputs(answer, score->p_local, inputs);
+        inputs[BLEND_TEXT] = blend_logit(p_local);
+        p_local = blend_value(blend, inputs);
+    }
+    if (status == 0) {
+        score->p_local = p_local;
+        score->gain = (isnan(score->p_remote) ? 1 : score->p_remote) - p_local;
+        score->tier = TIER_ANSWER;
+    }
+    return status;
+}
+
+void head_probe_value(const struct head *head, float probe, struct score *score)
+{
+    struct answer answer = {.logprob_mean = NAN, .logprob_min = NAN, .entropy_mean = NAN, .margin_mean = NAN, .self_check = NAN, .probe = probe};
+    float inputs[N_BLEND_INPUTS];
+    if (!head->answer.by_probe.present || isnan(probe))
+        return;
+    blend_inputs(&answer, score->p_local, inputs);
+    score->p_local = blend_value(&head->answer.by_probe, inputs);
+    score->gain = (isnan(score->p_remote) ? 1 : score->p_remote) - score->p_local;
+    score->tier = TIER_PROBE;
 }

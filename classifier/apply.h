@@ -12,8 +12,12 @@ int head_value(const struct head *head, const float surface[N_SURFACE], const st
 bool head_rule_value(const struct head *head, str text, struct score *out);
 /* Whether features alone are sure enough of a text. */
 bool head_settles(const struct head *head, const struct score *score);
-/* p_local and gain of a score, by the answer; head->answer must be present. */
+/* P(local) by the answer's text alone; head->answer must be present. */
+int head_answer_alone(const struct head *head, str question, const struct answer *answer, float *p_local) WEIR_CHECKED;
+/* p_local, gain and tier of a question's score, by the answer; as it is where the head has nothing for such an answer. */
 int head_answer_value(const struct head *head, str question, const struct answer *answer, struct score *score) WEIR_CHECKED;
+/* The same by the answering model's word that it can answer. */
+void head_probe_value(const struct head *head, float probe, struct score *score);
 /* Reads the features of a text and weighs them. Release the grams also after an error. */
 int head_read(const struct head *head, str text, float surface[N_SURFACE], struct grams *grams) WEIR_CHECKED;
 

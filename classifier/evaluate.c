@@ -1,6 +1,7 @@
 /* Evaluation: a head's scores of labelled lines against what they say, as one JSON object. Each metric stands with the number of
  * lines it is of; a metric that the lines or the head do not have is absent. Tiers count as in use: rules where they apply,
  * features where the head settles them, the encoder for the rest. */
+#include "apply.h"
 #include "calibrate.h"
 #include "head.h"
 #include "lines.h"
@@ -9,9 +10,10 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { CURVE_POINTS = 50 };
+enum { CURVE_POINTS = 50, N_COLUMNS = 17 };
 
 struct evaluation {
+    const struct head *head;
     size_t n;
     float *gains, *local, *remote, *p_local, *p_remote, *oos, *is_oos; /* Each of n, filled up to its own count. */
     size_t n_scores, n_local, n_remote, n_domain, n_right, n_scope;
@@ -19,6 +21,9 @@ struct evaluation {
     struct answered {
         size_t n;
         float *gains, *local, *remote, *p_local;
+        float *before, *alone, *either; /* By the question, by the answer's text alone, by whichever of question and answer is larger. */
+        float *probed;                  /* By the question once the model was asked about it. */
+        size_t n_probed;
     } answered; /* Lines with both scores and an answer. */
     int64_t tier_us[N_TIERS];
     size_t tier_n[N_TIERS];
@@ -73,11 +78,21 @@ static int take_answer(struct evaluation *e, struct scorer *scorer, const struct
 {
     struct answered *answered = &e->answered;
     int64_t before = score->us;
+    float gain = score->gain, alone = NAN;
+    struct score after_probe = *score;
     if (line->answer.text.data == NULL || isnan(line->local) || isnan(line->remote))
         return 0;
+    scorer_score_probe(scorer, line->answer.probe, &after_probe);
     int status = scorer_score_answer(scorer, line->text, &line->answer, score, err);
     if (status < 0 || score->tier != TIER_ANSWER)
         return status;
+    if (head_answer_alone(e->head, line->text, &line->answer, &alone) < 0)
+        return error_set(err, WEIR_E_MEMORY, "answer", "out of memory");
+    answered->before[answered->n] = gain;
+    answered->alone[answered->n] = 1 - alone;
+    answered->probed[answered->n] = after_probe.gain;
+    answered->n_probed += after_probe.tier == TIER_PROBE;
+    answered->either[answered->n] = gain > score->gain ? gain : score->gain;
     e->tier_n[TIER_ANSWER]++;
     e->tier_us[TIER_ANSWER] += score->us - before;
     answered->gains[answered->n] = score->gain;
@@ -115,14 +130,11 @@ static json_t *curve_json(const struct curve *curve)
     return points;
 }
 
-/* The same lines by the question alone and with the answer read. */
-static void put_answered(json_t *out, const struct answered *answered)
+/* Metrics of the curve that these gains give. */
+static void put_curve(json_t *object, const float *gains, const float *local, const float *remote, size_t n)
 {
     struct curve curve = {0};
-    if (answered->n == 0)
-        return;
-    json_t *object = json_pack("{s:I}", "n", (json_int_t)answered->n);
-    if (curve_make(&curve, answered->gains, answered->local, answered->remote, answered->n) == 0) {
+    if (curve_make(&curve, gains, local, remote, n) == 0) {
         put(object, "apgr", curve_apgr(&curve));
         put(object, "cpt50", curve_cpt(&curve, 0.5));
         put(object, "cpt80", curve_cpt(&curve, 0.8));
@@ -130,9 +142,39 @@ static void put_answered(json_t *out, const struct answered *answered)
         json_object_set_new(object, "curve", curve_json(&curve));
     }
     curve_release(&curve);
+}
+
+/* The lines with an answer, once it is read; and, on the very same lines, routing by the question alone (scoring), by the answer's text alone
+ * (answer), and as the cascade does it, which escalates when one of the two gains is above the threshold (both); where the lines have probes, by
+ * the question and its probe, each line's (probe). */
+static void put_answered(json_t *out, const struct answered *answered)
+{
+    const struct {
+        const char *name;
+        const float *gains;
+    } ways[] = {{"scoring", answered->before}, {"answer", answered->alone}, {"both", answered->either}, {"probe", answered->probed}};
+    double local = 0, remote = 0;
+    if (answered->n == 0)
+        return;
+    json_t *object = json_pack("{s:I}", "n", (json_int_t)answered->n), *cascade = json_pack("{s:I}", "n", (json_int_t)answered->n);
+    put_curve(object, answered->gains, answered->local, answered->remote, answered->n);
     put(object, "auroc_local", auroc(answered->p_local, answered->local, answered->n));
     put(object, "ece_local", calibration_error(answered->p_local, answered->local, answered->n));
     json_object_set_new(out, "with_answer", object);
+    for (size_t i = 0; i < answered->n; i++) {
+        local += (double)answered->local[i] / (double)answered->n;
+        remote += (double)answered->remote[i] / (double)answered->n;
+    }
+    put(cascade, "quality_local", local);
+    put(cascade, "quality_remote", remote);
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+        if (ways[i].gains == answered->probed && answered->n_probed == 0)
+            continue;
+        json_t *way = json_object();
+        put_curve(way, ways[i].gains, answered->local, answered->remote, answered->n);
+        json_object_set_new(cascade, ways[i].name, way);
+    }
+    json_object_set_new(out, "cascade", cascade);
 }
 
 static json_t *report(const struct evaluation *e, const struct head *head)
@@ -174,7 +216,7 @@ static json_t *report(const struct evaluation *e, const struct head *head)
 int head_evaluate(const struct head *head, struct model *encoder, const char *data_path, json_t **out, struct error *err)
 {
     struct lines lines;
-    struct evaluation e = {0};
+    struct evaluation e = {.head = head};
     struct scorer *scorer = NULL;
     float *block = NULL;
     int status = lines_read(&lines, data_path, err);
@@ -184,14 +226,15 @@ int head_evaluate(const struct head *head, struct model *encoder, const char *da
         goto done;
     e.n = lines.n;
     e.confusion = json_object();
-    block = malloc(13 * e.n * sizeof *block);
+    block = malloc(N_COLUMNS * e.n * sizeof *block);
     if (block == NULL || e.confusion == NULL) {
         status = error_set(err, WEIR_E_MEMORY, "", "out of memory");
         goto done;
     }
-    float **const columns[13] = {&e.gains, &e.local, &e.remote, &e.p_local, &e.p_remote, &e.oos, &e.is_oos, &e.true_local, &e.true_remote,
-                                 &e.answered.gains, &e.answered.local, &e.answered.remote, &e.answered.p_local};
-    for (size_t i = 0; i < 13; i++)
+    float **const columns[N_COLUMNS] = {&e.gains, &e.local, &e.remote, &e.p_local, &e.p_remote, &e.oos, &e.is_oos, &e.true_local, &e.true_remote,
+                                 &e.answered.gains, &e.answered.local, &e.answered.remote, &e.answered.p_local,
+                                 &e.answered.before, &e.answered.alone, &e.answered.either, &e.answered.probed};
+    for (size_t i = 0; i < N_COLUMNS; i++)
         *columns[i] = block + i * e.n;
     for (size_t i = 0; i < e.n && status == 0; i++) {
         struct arena arena;

@@ -42,6 +42,21 @@ const char *head_id(const struct head *head)
     return head->id;
 }
 
+bool head_judges_text(const struct head *head)
+{
+    return head->answer.present;
+}
+
+bool head_judges_confidence(const struct head *head)
+{
+    return head->answer.by_confidence.present;
+}
+
+bool head_judges_probe(const struct head *head)
+{
+    return head->answer.by_probe.present;
+}
+
 int head_domain_inputs(const struct head *head, enum head_view view)
 {
     return N_SKETCH + (view == VIEW_ENCODER ? head->map.n_embd : 0);

@@ -2,6 +2,7 @@
 #ifndef WEIR_CLASSIFIER_HEAD_H
 #define WEIR_CLASSIFIER_HEAD_H
 
+#include "blend.h"
 #include "calibrate.h"
 #include "isotonic.h"
 #include "linear.h"
@@ -54,11 +55,13 @@ struct head_promises {
     float local_shares[N_PROMISES]; /* Of the calibration lines that stay. */
 };
 
-/* P(the local model answers well) once its answer is there; its map is of answers: forms of answer_form, n-grams. */
+/* P(the local model answers well) once its answer is there. Its map is of answers: forms of answer_form, n-grams. */
 struct head_answer {
     bool present;
     struct map map;
-    struct head_linear local;
+    struct head_linear local; /* From the answer's text alone. */
+    struct blend by_text, by_confidence; /* Everything joined; without the text. */
+    struct blend by_probe; /* Question and probe, before there is an answer. */
 };
 
 struct head {

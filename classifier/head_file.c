@@ -9,7 +9,7 @@
  *   …   H bytes   JSON: name, encoder {name, n_embd}, data {sha256, lines}, metrics, map {landmarks}, domains,
  *                 heads {view: {target: {bias, slope, shift, isotonic {x, y}}, gain: {slope, shift}, domain: {temperature, slope,
  *                 shift}}}, rules, settle, promises {confidence, lines, thresholds, local_shares}, answer {landmarks, bias, slope,
- *                 shift}
+ *                 shift, by_text, by_confidence, by_probe {bias, input: [weight, mean, 1 / sd]}}
  *   …   arrays
  *
  * Which arrays there must be follows from the header: "mean", "inverse_sd", "center", "topics", "forms", "idf", and for each head "view.target.dense",
@@ -219,6 +219,35 @@ static int parse_target(struct head *head, const struct reader *reader, const js
     return parse_linear(reader, object, prefix, head->map.n_landmarks, &head->linear[view][target]);
 }
 
+static int parse_blend(const json_t *object, const char *name, struct blend *blend, struct error *err)
+{
+    json_t *member, *value;
+    const char *key;
+    int status = json_member_object(object, name, &member, err);
+    if (status <= 0)
+        return status;
+    if (need_number(member, "bias", &blend->bias, err) < 0)
+        return error_prefix(err, "answer.");
+    json_object_foreach(member, key, value)
+    {
+        float numbers[3];
+        int i = 0;
+        while (i < N_BLEND_INPUTS && strcmp(key, blend_input_names[i]) != 0)
+            i++;
+        if (strcmp(key, "bias") == 0)
+            continue;
+        if (i == N_BLEND_INPUTS)
+            return error_set(err, WEIR_E_UNSUPPORTED, key, "is no input of an answer's blend that this Weir knows");
+        if ((status = need_numbers(member, key, numbers, 3, err)) < 0)
+            return status;
+        blend->weights[i] = json_number_value(json_array_get(value, 0));
+        blend->means[i] = json_number_value(json_array_get(value, 1));
+        blend->inverse_sds[i] = json_number_value(json_array_get(value, 2));
+    }
+    blend->present = true;
+    return 0;
+}
+
 static int parse_answer(struct head *head, const struct reader *reader, const json_t *header)
 {
     json_t *object;
@@ -232,7 +261,10 @@ static int parse_answer(struct head *head, const struct reader *reader, const js
     if (map_init(&head->answer.map, 0, (int)n_landmarks) < 0)
         return error_set(err, WEIR_E_MEMORY, "answer", "out of memory");
     if ((status = read_map(reader, "answer.", &head->answer.map)) < 0 ||
-        (status = parse_linear(reader, object, "answer.local", (int)n_landmarks, &head->answer.local)) < 0)
+        (status = parse_linear(reader, object, "answer.local", (int)n_landmarks, &head->answer.local)) < 0 ||
+        (status = parse_blend(object, "by_text", &head->answer.by_text, err)) < 0 ||
+        (status = parse_blend(object, "by_confidence", &head->answer.by_confidence, err)) < 0 ||
+        (status = parse_blend(object, "by_probe", &head->answer.by_probe, err)) < 0)
         return status;
     head->answer.present = true;
     return 0;

@@ -105,6 +105,15 @@ static json_t *number_or_null(float value)
     return isnan(value) ? json_null() : json_real((double)value);
 }
 
+static json_t *blend_json(const struct blend *blend)
+{
+    json_t *object = json_pack("{s:f}", "bias", blend->bias);
+    for (int i = 0; i < N_BLEND_INPUTS; i++)
+        if (blend->weights[i] != 0)
+            json_object_set_new(object, blend_input_names[i], json_pack("[f,f,f]", blend->weights[i], blend->means[i], blend->inverse_sds[i]));
+    return object;
+}
+
 static json_t *rules_json(const struct head *head)
 {
     json_t *rules = json_object();
@@ -141,6 +150,12 @@ static json_t *header_json(const struct head *head, struct writer *writer)
         write_map(writer, "answer.", &head->answer.map);
         json_t *answer = linear_json_and_arrays(&head->answer.local, "answer.local", writer);
         json_object_set_new(answer, "landmarks", json_integer(head->answer.map.n_landmarks));
+        if (head->answer.by_text.present)
+            json_object_set_new(answer, "by_text", blend_json(&head->answer.by_text));
+        if (head->answer.by_confidence.present)
+            json_object_set_new(answer, "by_confidence", blend_json(&head->answer.by_confidence));
+        if (head->answer.by_probe.present)
+            json_object_set_new(answer, "by_probe", blend_json(&head->answer.by_probe));
         json_object_set_new(header, "answer", answer);
     }
     if (head->promises.present)

@@ -28,21 +28,24 @@ static int read_score(const json_t *scores, const char *name, float *out, struct
 
 int answer_read(const json_t *line, struct answer *out, struct error *err)
 {
-    static const char *const names[4] = {"logprob_mean", "logprob_min", "entropy_mean", "margin_mean"};
-    float *const places[4] = {&out->logprob_mean, &out->logprob_min, &out->entropy_mean, &out->margin_mean};
+    static const char *const names[] = {"logprob_mean", "logprob_min", "entropy_mean", "margin_mean", "self_check", "probe"};
+    float *const places[] = {&out->logprob_mean, &out->logprob_min, &out->entropy_mean, &out->margin_mean, &out->self_check, &out->probe};
+    enum { N_NAMES = sizeof names / sizeof *names };
     json_t *object;
-    *out = (struct answer){.logprob_mean = NAN, .logprob_min = NAN, .entropy_mean = NAN, .margin_mean = NAN};
+    *out = (struct answer){.logprob_mean = NAN, .logprob_min = NAN, .entropy_mean = NAN, .margin_mean = NAN, .self_check = NAN, .probe = NAN};
     int status = json_member_object(line, "answer", &object, err);
     if (status <= 0)
         return status;
     status = json_member_str(object, "text", &out->text, err);
     if (status == 0)
         status = error_set(err, WEIR_E_INVALID, "text", "is required");
-    for (int i = 0; i < 4 && status >= 0; i++) {
+    for (int i = 0; i < N_NAMES && status >= 0; i++) {
         double value = NAN;
         status = json_member_f64(object, names[i], &value, err);
         if (status == 1 && !isfinite(value))
             status = error_set(err, WEIR_E_INVALID, names[i], "must be finite");
+        if (status == 1 && (places[i] == &out->self_check || places[i] == &out->probe) && !(value >= 0 && value <= 1))
+            status = error_set(err, WEIR_E_INVALID, names[i], "a probability is in 0 … 1");
         *places[i] = (float)value;
     }
     return status < 0 ? error_prefix(err, "answer.") : 1;

@@ -1,11 +1,11 @@
-/* Picture: metrics as one SVG of panels, two a row: cost–quality curve, reliability, confusion, tiers. It needs no script, font
+/* Picture: metrics as one SVG of panels, two a row: cost–quality curve, cascade, reliability, confusion, tiers. It needs no script, font
  * file or network. What the metrics do not have gets no panel. */
 #include "weir_classifier.h"
 
 #include <math.h>
 
 enum { PANEL = 420, MARGIN = 56, PLOT = PANEL - 2 * MARGIN, MOST_CLASSES = 160 };
-static const char INK[] = "#1b2a3a", GRID[] = "#d5dde5", BLUE[] = "#1f6fb2", ORANGE[] = "#d9822b";
+static const char INK[] = "#1b2a3a", GRID[] = "#d5dde5", BLUE[] = "#1f6fb2", ORANGE[] = "#d9822b", GREEN[] = "#2e8b57";
 
 struct picture {
     struct buffer out;
@@ -61,50 +61,93 @@ static void axes(struct picture *p, const char *x_name, const char *y_name, doub
     text(p, p->x, p->y - 6, "start", 11, y_name);
 }
 
-static void draw_curve(struct picture *p, const json_t *metrics)
+/* Where a quality between two others lies in the plot. */
+static double y_of(const struct picture *p, double quality, double low, double high)
 {
-    const json_t *points = json_object_get(metrics, "curve"), *point;
-    double local = number(metrics, "quality_local"), remote = number(metrics, "quality_remote"), low = fmin(local, remote), high = fmax(local, remote);
-    char words[160];
+    return p->y + PLOT * (1 - (quality - low) / (high - low));
+}
+
+static void widen(const json_t *points, double *low, double *high)
+{
+    const json_t *point;
     size_t i;
-    if (!json_is_array(points) || !isfinite(low))
-        return;
     json_array_foreach((json_t *)points, i, point)
     {
-        low = fmin(low, json_number_value(json_array_get(point, 1)));
-        high = fmax(high, json_number_value(json_array_get(point, 1)));
+        *low = fmin(*low, json_number_value(json_array_get(point, 1)));
+        *high = fmax(*high, json_number_value(json_array_get(point, 1)));
     }
-    double room = high > low ? 0.05 * (high - low) : 0.05;
-    low -= room;
-    high += room;
-#define Y_OF(quality) (p->y + PLOT * (1 - ((quality) - low) / (high - low)))
+}
+
+static void add_room(double *low, double *high)
+{
+    double room = *high > *low ? 0.05 * (*high - *low) : 0.05;
+    *low -= room;
+    *high += room;
+}
+
+static void draw_points(struct picture *p, const json_t *points, double low, double high, const char *color)
+{
+    const json_t *point;
+    size_t i;
+    buffer_printf(&p->out, "<polyline fill=\"none\" stroke=\"%s\" stroke-width=\"2.5\" points=\"", color);
+    json_array_foreach((json_t *)points, i, point)
+        buffer_printf(&p->out, "%.1f,%.1f ", p->x + PLOT * json_number_value(json_array_get(point, 0)),
+                      y_of(p, json_number_value(json_array_get(point, 1)), low, high));
+    buffer_append_str(&p->out, STR("\"/>\n"));
+}
+
+static void draw_curve(struct picture *p, const json_t *metrics)
+{
+    const json_t *points = json_object_get(metrics, "curve");
+    double local = number(metrics, "quality_local"), remote = number(metrics, "quality_remote"), low = fmin(local, remote), high = fmax(local, remote);
+    char words[160];
+    if (!json_is_array(points) || !isfinite(low))
+        return;
+    widen(points, &low, &high);
+    add_room(&low, &high);
     panel_begin(p, "Quality over the share of remote calls");
     axes(p, "share of calls to the remote model", "mean quality", low, high);
-    line(p, p->x, Y_OF(local), p->x + PLOT, Y_OF(remote), ORANGE, "5 4");
-    buffer_printf(&p->out, "<polyline fill=\"none\" stroke=\"%s\" stroke-width=\"2.5\" points=\"", BLUE);
-    json_array_foreach((json_t *)points, i, point)
-        buffer_printf(&p->out, "%.1f,%.1f ", p->x + PLOT * json_number_value(json_array_get(point, 0)), Y_OF(json_number_value(json_array_get(point, 1))));
-    buffer_append_str(&p->out, STR("\"/>\n"));
-    points = json_object_get(json_object_get(metrics, "with_answer"), "curve");
-    if (json_is_array(points)) {
-        buffer_printf(&p->out, "<polyline fill=\"none\" stroke=\"%s\" stroke-width=\"2\" points=\"", ORANGE);
-        json_array_foreach((json_t *)points, i, point)
-            buffer_printf(&p->out, "%.1f,%.1f ", p->x + PLOT * json_number_value(json_array_get(point, 0)), Y_OF(json_number_value(json_array_get(point, 1))));
-        buffer_append_str(&p->out, STR("\"/>\n"));
-        text(p, p->x + PLOT, p->y - 6, "end", 12, "orange: with the local answer read");
-    }
+    line(p, p->x, y_of(p, local, low, high), p->x + PLOT, y_of(p, remote, low, high), ORANGE, "5 4");
+    draw_points(p, points, low, high, BLUE);
     for (int k = 0; k < 2; k++) {
         double share = number(metrics, k == 0 ? "cpt50" : "cpt80"), quality = local + (k == 0 ? 0.5 : 0.8) * (remote - local);
         if (!isfinite(share))
             continue;
-        line(p, p->x + PLOT * share, p->y + PLOT, p->x + PLOT * share, Y_OF(quality), BLUE, "2 3");
+        line(p, p->x + PLOT * share, p->y + PLOT, p->x + PLOT * share, y_of(p, quality, low, high), BLUE, "2 3");
         snprintf(words, sizeof words, "CPT%d %.1f %%", k == 0 ? 50 : 80, 100 * share);
         bool before = k == 0 && share > 0.25; /* Beside its line, out of the other's way. */
         text(p, p->x + PLOT * share + (before ? -5 : 5), p->y + PLOT - 8 - 16 * k, before ? "end" : "start", 12, words);
     }
-#undef Y_OF
     snprintf(words, sizeof words, "APGR %.3f   AIQ %.3f   %lld lines   (dashed: at random)", number(metrics, "apgr"), number(metrics, "aiq"),
              (long long)json_integer_value(json_object_get(metrics, "n_scores")));
+    text(p, p->x + PLOT / 2.0, p->y + PLOT + 50, "middle", 12, words);
+}
+
+/* The lines with an answer by the question alone, by the answer alone, and by both. */
+static void draw_cascade(struct picture *p, const json_t *cascade)
+{
+    static const struct {
+        const char *name, *title, *color;
+    } ways[] = {{"scoring", "scoring alone", BLUE}, {"answer", "answer alone", ORANGE}, {"both", "both", GREEN}};
+    enum { N_WAYS = sizeof ways / sizeof *ways };
+    double local = number(cascade, "quality_local"), remote = number(cascade, "quality_remote"), low = fmin(local, remote), high = fmax(local, remote);
+    char words[160];
+    if (!json_is_object(cascade) || !isfinite(low))
+        return;
+    for (int i = 0; i < N_WAYS; i++)
+        widen(json_object_get(json_object_get(cascade, ways[i].name), "curve"), &low, &high);
+    add_room(&low, &high);
+    panel_begin(p, "Cascade: scoring, the answer, and both");
+    axes(p, "share of calls to the remote model", "mean quality", low, high);
+    line(p, p->x, y_of(p, local, low, high), p->x + PLOT, y_of(p, remote, low, high), INK, "5 4");
+    for (int i = 0; i < N_WAYS; i++) {
+        const json_t *way = json_object_get(cascade, ways[i].name);
+        draw_points(p, json_object_get(way, "curve"), low, high, ways[i].color);
+        line(p, p->x + PLOT - 160, p->y + PLOT - 48 + 16 * i, p->x + PLOT - 138, p->y + PLOT - 48 + 16 * i, ways[i].color, "");
+        snprintf(words, sizeof words, "%s, APGR %.3f", ways[i].title, number(way, "apgr"));
+        text(p, p->x + PLOT - 132, p->y + PLOT - 44 + 16 * i, "start", 11, words);
+    }
+    snprintf(words, sizeof words, "%lld lines with an answer   (dashed: at random)", (long long)json_integer_value(json_object_get(cascade, "n")));
     text(p, p->x + PLOT / 2.0, p->y + PLOT + 50, "middle", 12, words);
 }
 
@@ -190,6 +233,7 @@ int metrics_picture(const json_t *metrics, const char *path, struct error *err)
     char name[48], title[80];
     buffer_init(&p.out, 64 << 20);
     draw_curve(&p, metrics);
+    draw_cascade(&p, json_object_get(metrics, "cascade"));
     for (int k = 0; k < 2; k++) {
         snprintf(name, sizeof name, "reliability_%s", who[k]);
         snprintf(title, sizeof title, "Reliability of P(%s answers well)", who[k]);

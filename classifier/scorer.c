@@ -93,11 +93,16 @@ int scorer_score_text(struct scorer *scorer, str text, struct arena *arena, stru
 int scorer_score_answer(struct scorer *scorer, str question, const struct answer *answer, struct score *score, struct error *err)
 {
     int64_t start = clock_now_us();
-    if (!scorer->head->answer.present)
-        return 0;
     int status = head_answer_value(scorer->head, question, answer, score);
     score->us += clock_now_us() - start;
     return status < 0 ? error_set(err, status, "answer", "out of memory") : 0;
+}
+
+void scorer_score_probe(struct scorer *scorer, float probe, struct score *score)
+{
+    int64_t start = clock_now_us();
+    head_probe_value(scorer->head, probe, score);
+    score->us += clock_now_us() - start;
 }
 
 int scorer_score_messages(struct scorer *scorer, const json_t *messages, struct arena *arena, struct score *out, struct error *err)

@@ -10,6 +10,8 @@ const char *score_tier_name(enum score_tier tier)
         return "features";
     case TIER_ENCODER:
         return "encoder";
+    case TIER_PROBE:
+        return "probe";
     case TIER_ANSWER:
         return "answer";
     case N_TIERS:

@@ -41,12 +41,14 @@ static int choose(struct training *training)
     size_t n = examples->lines.n, n_keyed = 0, n_landmarks = 0, width = (size_t)examples->n_embd;
     struct keyed *keyed = malloc(n * sizeof *keyed);
     training->folds = malloc(n * sizeof *training->folds);
+    training->unseen_local = malloc(n * sizeof *training->unseen_local);
     training->landmarks = malloc(MOST_LANDMARKS * sizeof *training->landmarks);
-    int status = keyed == NULL || training->folds == NULL || training->landmarks == NULL ? WEIR_E_MEMORY : 0;
+    int status = keyed == NULL || training->folds == NULL || training->unseen_local == NULL || training->landmarks == NULL ? WEIR_E_MEMORY : 0;
     for (size_t i = 0; i < n && status == 0; i++) {
         const struct line *line = &examples->lines.items[i];
         uint64_t key = line_key(training, i);
         training->folds[i] = (int)(key % N_FOLDS);
+        training->unseen_local[i] = NAN;
         if (!isnan(line->local) || !isnan(line->remote))
             keyed[n_keyed++] = (struct keyed){mix(key), i};
     }
@@ -172,6 +174,7 @@ int head_train(const char *data_path, const char *out_path, struct model *encode
         status = head_write(training.head, out_path, err);
     }
     free(training.folds);
+    free(training.unseen_local);
     free(training.landmarks);
     examples_release(&examples);
     head_close(training.head);

@@ -16,6 +16,7 @@ struct training {
     size_t most_landmarks;
     size_t *landmarks; /* Lines that are the head's landmarks. */
     int *folds; /* Of each line, by its text: equal texts share one. */
+    float *unseen_local; /* Of each line the logit of P(local) that the fit which did not see it says, with the best view; NAN: none. */
 };
 
 /* Gain, local and remote heads of both views with their calibration and metrics. */

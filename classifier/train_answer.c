@@ -22,6 +22,7 @@ struct answers {
     struct grams *grams;
     float *dense;
     struct linear results[N_FOLDS + 1]; /* The last one of all lines. */
+    float *inputs; /* n × N_BLEND_INPUTS, of fits that did not see the line. */
     int n_dense;
     bool failed; /* Set by any thread, read after the job. */
 };
@@ -52,7 +53,8 @@ static int read_answers(struct answers *answers, const struct training *training
     answers->targets = malloc(answers->n * sizeof *answers->targets);
     answers->folds = malloc(answers->n * sizeof *answers->folds);
     answers->grams = calloc(answers->n, sizeof *answers->grams);
-    if (answers->forms == NULL || answers->targets == NULL || answers->folds == NULL || answers->grams == NULL)
+    answers->inputs = malloc(answers->n * N_BLEND_INPUTS * sizeof *answers->inputs);
+    if (answers->inputs == NULL || answers->forms == NULL || answers->targets == NULL || answers->folds == NULL || answers->grams == NULL)
         return WEIR_E_MEMORY;
     for (size_t i = 0; i < lines->n; i++) {
         if (!is_usable(&lines->items[i]))
@@ -60,6 +62,9 @@ static int read_answers(struct answers *answers, const struct training *training
         answer_form(lines->items[i].text, &lines->items[i].answer, answers->forms + k * N_SURFACE);
         answers->targets[k] = lines->items[i].local;
         answers->folds[k] = training->folds[i];
+        blend_inputs(&lines->items[i].answer, NAN, answers->inputs + k * N_BLEND_INPUTS);
+        float logit = training->unseen_local[i]; /* As far as a probability says it. */
+        answers->inputs[k * N_BLEND_INPUTS + BLEND_QUESTION] = blend_logit(1 / (1 + expf(-logit)));
         if (grams_read(&answers->grams[k], lines->items[i].answer.text) < 0)
             return WEIR_E_MEMORY;
         k++;
@@ -102,7 +107,31 @@ static int calibrate(const struct answers *answers, struct head *head)
     double area = auroc(scores, answers->targets, answers->n);
     if (isfinite(area))
         json_object_set_new(head->metrics, "cv_auroc_local_answer", json_real(area));
+    for (size_t i = 0; i < answers->n; i++)
+        answers->inputs[i * N_BLEND_INPUTS + BLEND_TEXT] = blend_logit(platt_apply(head->answer.local.platt, scores[i]));
     free(scores);
+    return 0;
+}
+
+/* One blend of all lines, and by blends of the other folds' lines how well it orders. */
+static int join(const struct answers *answers, struct head *head, struct blend *out, unsigned set, const char *metric)
+{
+    float *weights = malloc(2 * (answers->n + 1) * sizeof *weights), *said = weights + answers->n + 1;
+    if (weights == NULL)
+        return WEIR_E_MEMORY;
+    for (int fold = 0; fold <= N_FOLDS; fold++) {
+        struct blend blend;
+        for (size_t i = 0; i < answers->n; i++)
+            weights[i] = answers->folds[i] != fold;
+        blend_fit(fold == N_FOLDS ? out : &blend, answers->inputs, answers->targets, weights, answers->n, set);
+        for (size_t i = 0; i < answers->n && fold < N_FOLDS; i++)
+            if (answers->folds[i] == fold)
+                said[i] = blend_value(&blend, answers->inputs + i * N_BLEND_INPUTS);
+    }
+    double area = auroc(said, answers->targets, answers->n);
+    if (out->present && isfinite(area))
+        json_object_set_new(head->metrics, metric, json_real(area));
+    free(weights);
     return 0;
 }
 
@@ -128,6 +157,12 @@ int train_answer(struct training *training, struct error *err)
         progress_show(training->quiet, "answers", 1, 1);
         status = answers.failed ? WEIR_E_MEMORY : calibrate(&answers, head);
     }
+    if (status == 0)
+        status = join(&answers, head, &head->answer.by_text, BLEND_OF_TEXT, "cv_auroc_local_joined");
+    if (status == 0)
+        status = join(&answers, head, &head->answer.by_confidence, BLEND_OF_CONFIDENCE, "cv_auroc_local_confidence");
+    if (status == 0)
+        status = join(&answers, head, &head->answer.by_probe, BLEND_OF_PROBE, "cv_auroc_local_probe");
     if (status == 0) {
         head->answer.present = head->answer.local.present = true;
         head->answer.local.weights = answers.results[N_FOLDS];
@@ -141,6 +176,7 @@ int train_answer(struct training *training, struct error *err)
     free(answers.forms);
     free(answers.targets);
     free(answers.folds);
+    free(answers.inputs);
     free(answers.grams);
     free(answers.dense);
     whiten_release(&whiten);

@@ -121,6 +121,8 @@ static int calibrate_target(struct fits *fits, int target, float *scores, float 
     }
     out->present = true;
     out->platt = platt_fit(scores, targets, NULL, n);
+    for (size_t i = 0; target == HEAD_LOCAL && i < fits->design.n; i++)
+        fits->training->unseen_local[i] = (float)(out->platt.slope * (double)unseen(fits, target, i) + out->platt.shift);
     snprintf(name, sizeof name, "auroc_%s", head_target_names[target]);
     put(head->metrics, (int)fits->view, name, auroc(scores, targets, n));
     for (size_t i = 0; i < n; i++)

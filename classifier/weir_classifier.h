@@ -24,8 +24,8 @@ struct scorer;
 int scorer_new(struct scorer **out, const struct head *head, struct model *encoder, struct error *err) WEIR_CHECKED;
 void scorer_free(struct scorer *scorer);
 
-enum score_tier { TIER_RULES, TIER_FEATURES, TIER_ENCODER, TIER_ANSWER, N_TIERS };
-const char *score_tier_name(enum score_tier tier); /* "rules", "features", "encoder", "answer" */
+enum score_tier { TIER_RULES, TIER_FEATURES, TIER_ENCODER, TIER_PROBE, TIER_ANSWER, N_TIERS };
+const char *score_tier_name(enum score_tier tier); /* "rules", "features", "encoder", "probe", "answer" */
 
 struct score {
     float p_local;      /* Calibrated. */
@@ -46,16 +46,25 @@ int scorer_score_messages(struct scorer *scorer, const json_t *messages, struct 
 int scorer_score_text(struct scorer *scorer, str text, struct arena *arena, struct score *out, struct error *err) WEIR_CHECKED;
 /* What the local model has answered, or has begun to. */
 struct answer {
-    str text;
+    str text;                        /* data NULL: not to be read (a tool call, a structured answer): confidence alone counts. */
     float logprob_mean, logprob_min; /* Of its tokens; NAN: not known, as for the others. */
     float entropy_mean;              /* Of the distributions they were drawn from. */
     float margin_mean;               /* Log-probability of the likeliest token less that of the second. */
+    float self_check;                /* The model's own probability that its answer is right, asked of it afterwards; … */
+    float probe;                     /* … that it can answer, asked before. */
 };
+/* What a head can judge an answer by: it needs training lines with "answer". */
+bool head_judges_text(const struct head *head);
+bool head_judges_confidence(const struct head *head);
+bool head_judges_probe(const struct head *head);
 /* A line's member "answer": {"text", and any of the numbers}. 1: there, its text borrowed from the line; 0: absent, data NULL. */
 int answer_read(const json_t *line, struct answer *out, struct error *err) WEIR_CHECKED;
-/* After scorer_score_* of the question: p_local and gain by what was answered, and the tier "answer". A head that was trained
- * without answers leaves the score as it is. */
+/* After scorer_score_* of the question (not of its probe): p_local and gain by what was answered, and the tier "answer". A head that was trained
+ * without what it needs leaves the score as it is. */
 int scorer_score_answer(struct scorer *scorer, str question, const struct answer *answer, struct score *score, struct error *err) WEIR_CHECKED;
+/* After scorer_score_* of the question, before there is an answer: p_local and gain by answer.probe, and the tier "probe". A head without
+ * what it needs leaves the score as it is. */
+void scorer_score_probe(struct scorer *scorer, float probe, struct score *score);
 json_t *score_json(const struct score *score); /* As `weir score` prints it. New reference. */
 
 /* ------------------------------------------------------------------ training and evaluation */

@@ -7,6 +7,15 @@
 
 extern const struct verb verb_eval;
 
+/* What only a picture or a program wants. */
+static void drop_curves(json_t *metrics)
+{
+    static const char *const ways[] = {"scoring", "answer", "both", "probe"};
+    json_object_del(json_object_get(metrics, "with_answer"), "curve");
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++)
+        json_object_del(json_object_get(json_object_get(metrics, "cascade"), ways[i]), "curve");
+}
+
 static int eval_run(int argc, char **argv)
 {
     const char *head_path = NULL, *data = NULL, *encoder_path = NULL, *precision = "fast", *picture = NULL;
@@ -39,7 +48,7 @@ static int eval_run(int argc, char **argv)
     } else {
         static const char *const long_ones[] = {"confusion", "curve", "reliability_local", "reliability_remote"};
         if (!as_json)
-            json_object_del(json_object_get(metrics, "with_answer"), "curve");
+            drop_curves(metrics);
         for (size_t i = 0; !as_json && i < sizeof long_ones / sizeof *long_ones; i++)
             json_object_del(metrics, long_ones[i]);
         struct buffer out;
@@ -78,8 +87,11 @@ const struct verb verb_eval = {
             "remote calls that recovers 50 and 80 % of it), aiq. Of the probabilities: auroc, brier and ece. Of domains:\n"
             "accuracy_in_scope, auroc_oos, recall_oos_at_5pct_in_scope_rejected, confusion. And the time of each tier. With --json\n"
             "also what a picture is drawn from: curve ([share of remote calls, quality]) and reliability of each probability.\n"
+            "Of lines with both scores and an answer, where the head was trained on such: with_answer (once it is read), and under\n"
+            "cascade the same metrics of routing by the question alone (scoring), by the answer's text alone (answer), by the question and\n"
+            "the model's word that it can answer (probe), and as the gateway's cascade does it, by the larger of both gains (both).\n"
             "\n"
-            "  --picture FILE          draws all that: cost-quality curve, reliability, confusion, tiers; SVG, or HTML by the name\n"
+            "  --picture FILE          draws all that: cost-quality curve, cascade, reliability, confusion, tiers; SVG, or HTML by the name\n"
             "  --head H                head file of `weir train`; default: the shipped one\n"
             "  --encoder M             Hugging Face directory or GGUF file; default: the pulled encoder\n"
             "  --no-encoder            features only\n"

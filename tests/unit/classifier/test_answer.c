@@ -8,7 +8,7 @@
 
 static struct answer answer_of(const char *text)
 {
-    return (struct answer){.text = str_of(text), .logprob_mean = NAN, .logprob_min = NAN, .entropy_mean = NAN, .margin_mean = NAN};
+    return (struct answer){.text = str_of(text), .logprob_mean = NAN, .logprob_min = NAN, .entropy_mean = NAN, .margin_mean = NAN, .self_check = NAN};
 }
 
 enum { WRONG = 8, NOT_WHOLE = 3, NEGATIVE = 4, ENDS = 7, UNUSED = 12 }; /* Places in the form. */
@@ -94,6 +94,37 @@ Test(answer, a_head_trained_with_answers_orders_them_where_questions_are_alike)
     cr_assert_gt(good.p_local, 0.7F);
     cr_assert_lt(bad.p_local, 0.3F);
     cr_assert_lt(good.gain, bad.gain);
+    /* What is not to be read is judged by confidence alone. */
+    struct score sure = good, unsure = good;
+    right.text.data = wrong.text.data = NULL;
+    cr_assert(head_judges_text(head) && head_judges_confidence(head));
+    cr_assert_eq(scorer_score_answer(scorer, question, &right, &sure, &err), 0);
+    cr_assert_eq(scorer_score_answer(scorer, question, &wrong, &unsure, &err), 0);
+    cr_assert_gt(sure.p_local, unsure.p_local + 0.4F);
+    /* Where questions are alike scoring gains nothing over chance, and the answer nearly all. */
+    json_t *metrics;
+    cr_assert_eq(head_evaluate(head, NULL, data, &metrics, &err), 0, "%s: %s", err.where, err.text);
+    const json_t *cascade = json_object_get(metrics, "cascade");
+    double apgr[2];
+    for (int i = 0; i < 2; i++)
+        apgr[i] = json_number_value(json_object_get(json_object_get(cascade, i == 0 ? "scoring" : "answer"), "apgr"));
+    cr_assert(json_integer_value(json_object_get(cascade, "n")) == 200 && json_is_array(json_object_get(json_object_get(cascade, "both"), "curve")));
+    cr_assert_float_eq(json_number_value(json_object_get(cascade, "quality_local")), 0.5, 1e-9);
+    cr_assert_null(json_object_get(cascade, "probe"), "no line was probed");
+    cr_assert_gt(apgr[1], 0.7);
+    cr_assert_gt(apgr[1], apgr[0] + 0.1, "%g %g", apgr[0], apgr[1]);
+    struct buffer picture;
+    buffer_init(&picture, 16 << 20);
+    snprintf(path, sizeof path, "%s/picture.svg", folder);
+    cr_assert_eq(metrics_picture(metrics, path, &err), 0);
+    cr_assert_eq(file_read(path, &picture, &err), 0);
+    static const char *const legends[] = {"scoring alone, APGR", "answer alone, APGR", "both, APGR", "200 lines with an answer"};
+    for (size_t i = 0; i < sizeof legends / sizeof *legends; i++)
+        cr_assert_geq(str_find(buffer_str(&picture), str_of(legends[i])), 0, "%s", legends[i]);
+    buffer_release(&picture);
+    json_decref(metrics);
+    unlink(path);
+    snprintf(path, sizeof path, "%s/head", folder);
     arena_release(&arena);
     scorer_free(scorer);
     head_close(head);
