@@ -2,6 +2,8 @@
 #include "cli/cli.h"
 #include "config/config.h"
 #include "money/prices.h"
+#include "request/cascade.h"
+#include "request/probing.h"
 
 #include <stdio.h>
 
@@ -133,6 +135,25 @@ static void check_files(struct report *report, const struct config *config)
     check_path(report, config->knowledge.folder);
 }
 
+/* What cascade and probe need of the head. */
+static void check_head(struct report *report, const struct config *config)
+{
+    struct error err = {0};
+    struct head *head = NULL;
+    if (config->cascade.hold_tokens == 0 && config->probe_band <= 0)
+        return;
+    if (config->head_path != NULL && head_open(&head, config->head_path, &err) < 0) {
+        fail(report, &err);
+        return;
+    }
+    const char *lacks[] = {cascade_lacks(config, head), probing_lacks(config, head)};
+    for (int i = 0; i < 2; i++)
+        if (lacks[i] != NULL)
+            warn(report, lacks[i]);
+    if (head != NULL)
+        head_close(head);
+}
+
 static int run(int argc, char **argv)
 {
     extern const struct verb verb_check;
@@ -154,6 +175,7 @@ static int run(int argc, char **argv)
             warn(&report, config->warnings[i]);
         check_pack(&report, config);
         check_files(&report, config);
+        check_head(&report, config);
     }
     bool good = json_array_size(report.errors) == 0;
     if (report.as_json) {

@@ -1,6 +1,9 @@
 /* weir generate: JSON Lines of prompts to answers of the local model, several side by side, in order. */
 #include "api/answer_shape.h"
+#include "api/probe.h"
 #include "cli/model_options.h"
+
+#include <math.h>
 
 struct generate {
     struct model *model;
@@ -8,6 +11,8 @@ struct generate {
     struct sampling sampling;  /* From the command line; a line's own members win. */
     const char *stop;
     struct session *sessions[JSONL_MOST_AT_ONCE];
+    struct ids prompts[JSONL_MOST_AT_ONCE]; /* Of training lines. */
+    bool train_lines, probes, self_checks;
     struct grammar *grammar;   /* Of the command line. */
 };
 
@@ -79,6 +84,15 @@ static int line_sampling(const json_t *line, struct sampling *s, str stops[SAMPL
 static int line_prompt(const struct generate *generate, const json_t *line, struct ids *prompt, struct error *err)
 {
     json_t *messages;
+    str text;
+    if (generate->train_lines) {
+        if (json_member_str(line, "text", &text, err) != 1)
+            return error_set(err, WEIR_E_INVALID, "text", "is required: the question");
+        messages = json_pack("[{s:s, s:s%}]", "role", "user", "content", text.data, text.n);
+        int done = messages != NULL ? model_chat_ids(generate->model, messages, NULL, prompt, err) : error_set(err, WEIR_E_MEMORY, "text", "out of memory");
+        json_decref(messages);
+        return done;
+    }
     int status = json_member_array(line, "messages", &messages, err);
     if (status < 0)
         return status;
@@ -87,15 +101,29 @@ static int line_prompt(const struct generate *generate, const json_t *line, stru
     return jsonl_ids(line, "ids", &prompt->data, &prompt->n, err);
 }
 
+/* What the tokens of an answer say of it together. */
+struct confidence {
+    int n;
+    double logprob, entropy, margin;
+    float logprob_min;
+};
+
 /* Waits for the whole answer. */
-static int collect(struct session *session, struct buffer *text, struct ids *ids, struct buffer *logprobs, enum finish_reason *reason, struct usage *usage,
-                   struct error *err)
+static int collect(struct session *session, struct buffer *text, struct ids *ids, struct buffer *logprobs, struct confidence *confidence,
+                   enum finish_reason *reason, struct usage *usage, struct error *err)
 {
     struct session_event event;
     while (session_wait(session, &event, -1) == 1) {
         if (event.kind == SESSION_TOKEN) {
             buffer_append_str(text, event.text);
             for (int i = 0; i < event.n_tokens; i++) {
+                const struct token_logprob *token = event.logprobs != NULL ? &event.logprobs[i] : NULL;
+                if (token != NULL) {
+                    confidence->logprob_min = confidence->n++ == 0 || token->logprob < confidence->logprob_min ? token->logprob : confidence->logprob_min;
+                    confidence->logprob += (double)token->logprob;
+                    confidence->entropy += (double)token->entropy;
+                    confidence->margin += (double)token->margin;
+                }
                 if (ids_append(ids, event.tokens[i]) < 0)
                     return error_set(err, WEIR_E_MEMORY, "", "out of memory");
                 if (event.logprobs != NULL)
@@ -137,8 +165,79 @@ static int generate_begin(void *user, int index, const json_t *line, struct erro
     if (status == 0)
         status = engine_submit(generate->engine, prompt.data, prompt.n, &sampling, NULL, NULL, &generate->sessions[index], err);
     grammar_free(grammar);
-    ids_release(&prompt);
+    if (status == 0 && generate->train_lines)
+        generate->prompts[index] = prompt;
+    else
+        ids_release(&prompt);
     return status;
+}
+
+/* P(Yes) of the model itself behind a prompt, and the answer where it is about that. */
+static int ask_itself(struct generate *generate, enum probe_kind kind, const struct ids *prompt, const struct ids *answer, float *out, struct error *err)
+{
+    struct sampling sampling = {.adapter = generate->sampling.adapter};
+    struct session *session;
+    struct session_event event;
+    struct ids ids = {0};
+    int status = 0;
+    *out = NAN;
+    for (size_t i = 0; i < prompt->n + (answer != NULL ? answer->n : 0) && status == 0; i++)
+        status = ids_append(&ids, i < prompt->n ? prompt->data[i] : answer->data[i - prompt->n]);
+    if (status == 0)
+        status = probe_make(kind, generate->model, &ids, &sampling, err);
+    if (status == 0)
+        status = engine_submit(generate->engine, ids.data, ids.n, &sampling, NULL, NULL, &session, err);
+    ids_release(&ids);
+    if (status < 0)
+        return status;
+    while (session_wait(session, &event, -1) == 1)
+        if (event.kind == SESSION_TOKEN)
+            *out = probe_read(&event);
+    session_free(session);
+    return 0;
+}
+
+static void put_number(struct buffer *out, const char *name, double value)
+{
+    if (isfinite(value)) {
+        jsonl_name(out, name);
+        buffer_printf(out, "%.6g", value);
+    }
+}
+
+/* A line as `weir train` takes it: the question with the labels it came with, and "answer". */
+static int print_train_line(struct generate *generate, int index, const json_t *line, str text, const struct ids *ids, const struct confidence *confidence,
+                            struct buffer *out, struct error *err)
+{
+    static const char *const passed[] = {"text", "label", "scores", "domain"};
+    float probe = NAN, self_check = NAN;
+    double n = confidence->n;
+    int status = 0;
+    if (generate->probes)
+        status = ask_itself(generate, PROBE_QUESTION, &generate->prompts[index], NULL, &probe, err);
+    if (status == 0 && generate->self_checks)
+        status = ask_itself(generate, PROBE_ANSWER, &generate->prompts[index], ids, &self_check, err);
+    if (status < 0)
+        return status;
+    jsonl_begin(line, out);
+    for (size_t i = 0; i < sizeof passed / sizeof *passed; i++) {
+        const json_t *member = json_object_get(line, passed[i]);
+        if (member == NULL)
+            continue;
+        jsonl_name(out, passed[i]);
+        json_write(member, out);
+    }
+    jsonl_name(out, "answer");
+    buffer_append_text(out, "{\"text\":");
+    buffer_append_json_string(out, text);
+    put_number(out, "logprob_mean", confidence->logprob / n);
+    put_number(out, "logprob_min", n > 0 ? (double)confidence->logprob_min : NAN);
+    put_number(out, "entropy_mean", confidence->entropy / n);
+    put_number(out, "margin_mean", confidence->margin / n);
+    put_number(out, "self_check", (double)self_check);
+    put_number(out, "probe", (double)probe);
+    buffer_append_text(out, "}}");
+    return 0;
 }
 
 static int generate_finish(void *user, int index, const json_t *line, struct buffer *out, struct error *err)
@@ -148,10 +247,13 @@ static int generate_finish(void *user, int index, const json_t *line, struct buf
     struct buffer text, logprobs;
     enum finish_reason reason = FINISH_NONE;
     struct usage usage = {0};
+    struct confidence confidence = {0};
     buffer_init(&text, 64 << 20);
     buffer_init(&logprobs, 64 << 20);
-    int status = collect(generate->sessions[index], &text, &ids, &logprobs, &reason, &usage, err);
-    if (status == 0) {
+    int status = collect(generate->sessions[index], &text, &ids, &logprobs, &confidence, &reason, &usage, err);
+    if (status == 0 && generate->train_lines) {
+        status = print_train_line(generate, index, line, buffer_str(&text), &ids, &confidence, out, err);
+    } else if (status == 0) {
         jsonl_begin(line, out);
         jsonl_name(out, "ids");
         buffer_append_char(out, '[');
@@ -173,6 +275,7 @@ static int generate_finish(void *user, int index, const json_t *line, struct buf
         buffer_append_char(out, '}');
     }
     session_free(generate->sessions[index]);
+    ids_release(&generate->prompts[index]);
     ids_release(&ids);
     buffer_release(&text);
     buffer_release(&logprobs);
@@ -183,6 +286,7 @@ static void generate_drop(void *user, int index)
 {
     struct generate *generate = user;
     session_free(generate->sessions[index]);
+    ids_release(&generate->prompts[index]);
 }
 
 static void print_stats(struct engine *engine)
@@ -223,7 +327,7 @@ static int generate_run(int argc, char **argv)
     const char *kv = NULL, *kv_budget = NULL, *speculate = NULL, *adapters = NULL, *use = NULL, *gbnf = NULL, *schema = NULL;
     double temperature = 0, top_p = 0, min_p = 0, repetition = 0, presence = 0, frequency = 0;
     int64_t keep = 0, top_k = 0, max_tokens = 256, seed = -1, threads = 0, sessions = 16;
-    bool keep_going = false, ignore_eos = false, shift = false, stats = false, logprobs = false;
+    bool keep_going = false, ignore_eos = false, shift = false, stats = false, logprobs = false, train_lines = false, probes = false, self_checks = false;
     const struct cli_option options[] = {
         {"model", .text = &model_path},
         {"adapter", .text = &adapter},
@@ -235,6 +339,9 @@ static int generate_run(int argc, char **argv)
         {"context-shift", .flag = &shift},
         {"keep", .number = &keep},
         {"logprobs", .flag = &logprobs},
+        {"train-lines", .flag = &train_lines},
+        {"probe", .flag = &probes},
+        {"self-check", .flag = &self_checks},
         {"stats", .flag = &stats},
         {"precision", .text = &precision},
         {"threads", .number = &threads},
@@ -263,8 +370,12 @@ static int generate_run(int argc, char **argv)
         fprintf(stderr, "weir generate: --sessions: 1 to %d\n", JSONL_MOST_AT_ONCE);
         return EXIT_USAGE;
     }
+    if ((probes || self_checks) && !train_lines) {
+        fprintf(stderr, "weir generate: --probe and --self-check belong to --train-lines\n");
+        return EXIT_USAGE;
+    }
     struct error err;
-    struct generate generate = {.stop = stop};
+    struct generate generate = {.stop = stop, .train_lines = train_lines, .probes = probes, .self_checks = self_checks};
     struct model_options model_options = {.adapter = adapter, .n_threads = (int)threads};
     struct engine_options engine_options = {0};
     char path[4096];
@@ -276,7 +387,8 @@ static int generate_run(int argc, char **argv)
         .temperature = (float)temperature, .top_k = (int)top_k, .top_p = (float)top_p, .min_p = (float)min_p,
         .repetition_penalty = (float)repetition, .presence_penalty = (float)presence, .frequency_penalty = (float)frequency,
         .seeded = seed >= 0, .seed = (uint64_t)seed, .max_tokens = (int)max_tokens, .ignore_end = ignore_eos,
-        .context_shift = shift, .n_keep = (int)keep, .adapter = use, .grammar = generate.grammar, .logprobs = logprobs};
+        .context_shift = shift, .n_keep = (int)keep, .adapter = use, .grammar = generate.grammar, .logprobs = logprobs || train_lines,
+        .n_confidence = train_lines ? 1000000000 : 0};
     int code = EXIT_FAILED;
     if (model_open(&generate.model, path, &model_options, &err) < 0) {
         grammar_free(generate.grammar);
@@ -317,6 +429,12 @@ const struct verb verb_generate = {
             "  --kv-budget SIZE        memory for the cache, such as 512MiB (default a quarter of the machine's, at most 2 GiB)\n"
             "  --speculate S           off (default), lookup, or the path of a draft model: guesses tokens; answers stay the same\n"
             "  --context-shift         at the end of the context drops the older half of what follows the first --keep N tokens\n"
+            "  --train-lines           reads {\"id\", \"text\": a question, and what `weir train` takes} and prints that line with \"answer\": the\n"
+            "                          model's text, its tokens' log-probabilities, entropy and margin. Once a check of yours has put in whether it\n"
+            "                          is right (\"scores\" or \"label\"), `weir train` learns from it to tell a weak answer: for the cascade, with\n"
+            "                          --max-tokens as its hold_tokens\n"
+            "  --self-check            with --train-lines: the model's own probability that its answer is right, \"self_check\"\n"
+            "  --probe                 with --train-lines: the same of its being able to answer, asked before, \"probe\"\n"
             "  --logprobs              each answer with the natural logarithm of its tokens' probabilities\n"
             "  --stats                 what the engine did, to standard error\n"
             "  --precision exact|fast  f32 arithmetic, or the fastest kernels (default fast)\n"

@@ -67,6 +67,7 @@ int config_defaults(struct config_owner *owner, struct error *err)
     config->chat_temperature = 0.2;
     config->chat_top_p = 0.9;
     config->log_level = LOG_INFO;
+    config->cascade.whole_tokens = 1024;
     config->knowledge.passages = 4;
     config->knowledge.likeness = 0.45;
     config->cache.likeness = 0.8;

@@ -130,7 +130,13 @@ struct config {
         struct config_target judge; /* model NULL: none is named. */
         int64_t budget_nusd;     /* For a calendar month (UTC) [5 USD]. */
     } shadow;                    /* classifier.shadow: local answers judged against the remote's. */
+    double probe_band;           /* classifier.probe: the answering model is asked where the gain is so near the threshold; 0: never [0]. */
     double max_regret;           /* classifier.max_regret: `auto` escalates when the expected gain is larger [0.10]. */
+    struct {
+        int hold_tokens;         /* Of a local answer to `auto`, held back until it is judged; 0: none are [0]. */
+        int whole_tokens;        /* So many where no stream was asked for, so that the answer is judged as a whole [1024]. */
+        bool self_check;         /* The answering model is asked whether the answer is right [false]. */
+    } cascade;
     struct {
         const char *folder;      /* Of the documents that the local model answers from; NULL: none. */
         int passages;            /* At most so many go before a question [4]. */

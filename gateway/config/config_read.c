@@ -114,6 +114,7 @@ static const struct yaml_field classifier_fields[] = {
     {"head", YAML_PATH, CONFIG(head_path)},
     {"max_regret", YAML_REAL, CONFIG(max_regret), .min = 0, .max = 1},
     {"shadow", YAML_CUSTOM, 0, .read = config_read_shadow},
+    {"probe", YAML_REAL, CONFIG(probe_band), .min = 0, .max = 1},
     {NULL},
 };
 /* cache.semantic: true, false, or the least likeness of two embeddings. */
@@ -157,6 +158,22 @@ static int read_cache(struct yaml_doc *tree, yaml_node_t *node, void *target, st
     return 0;
 }
 
+static const struct yaml_field cascade_fields[] = {
+    {"hold_tokens", YAML_INT, CONFIG(cascade.hold_tokens), .min = 0, .max = 256},
+    {"whole_tokens", YAML_INT, CONFIG(cascade.whole_tokens), .min = 0, .max = 4096},
+    {"self_check", YAML_BOOL, CONFIG(cascade.self_check)},
+    {NULL},
+};
+
+static int read_cascade(struct yaml_doc *tree, yaml_node_t *node, void *target, struct error *err)
+{
+    const struct config *config = target;
+    int status = yaml_doc_read(tree, node, cascade_fields, target, "cascade", err);
+    if (status == 0 && config->cascade.hold_tokens == 0 && config->cascade.self_check)
+        return yaml_doc_fail(tree, node, err, "cascade: self_check does nothing without hold_tokens");
+    return status;
+}
+
 static const struct yaml_field knowledge_fields[] = {
     {"folder", YAML_PATH, CONFIG(knowledge.folder), .required = true},
     {"passages", YAML_INT, CONFIG(knowledge.passages), .min = 1, .max = 16},
@@ -197,6 +214,7 @@ static const struct yaml_field root_fields[] = {
     {"ledger", YAML_MAP, 0, .fields = ledger_fields},
     {"prices", YAML_PATH, CONFIG(prices_path)},
     {"classifier", YAML_MAP, 0, .fields = classifier_fields},
+    {"cascade", YAML_CUSTOM, 0, .read = read_cascade},
     {"knowledge", YAML_MAP, 0, .fields = knowledge_fields},
     {"cache", YAML_CUSTOM, 0, .read = read_cache},
     {"log", YAML_MAP, 0, .fields = log_fields},

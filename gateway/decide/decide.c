@@ -17,7 +17,7 @@ static void reason(struct decision *out, const char *code)
 }
 
 /* Puts the deciding code first. */
-static void reason_first(struct decision *out, const char *code)
+void decision_reason_first(struct decision *out, const char *code)
 {
     int at = 0;
     while (at < out->n_reasons && strcmp(out->reasons[at], code) != 0)
@@ -38,21 +38,21 @@ static void refuse(struct decision *out, const char *code, int status, const cha
     out->status = status;
     out->code = error_code;
     str_copy(out->route, sizeof out->route, STR("refuse"));
-    reason_first(out, code);
+    decision_reason_first(out, code);
 }
 
 static void go_local(struct decision *out, const char *code)
 {
     out->kind = ROUTE_LOCAL;
     str_copy(out->route, sizeof out->route, STR("local"));
-    reason_first(out, code);
+    decision_reason_first(out, code);
 }
 
 static void go_cache(const struct decide_inputs *in, struct decision *out)
 {
     out->kind = ROUTE_CACHE;
     str_copy(out->route, sizeof out->route, STR("cache"));
-    reason_first(out, in->cached == CACHE_EXACT ? "cache_exact" : "cache_semantic");
+    decision_reason_first(out, in->cached == CACHE_EXACT ? "cache_exact" : "cache_semantic");
 }
 
 static void go_remote(const struct decide_inputs *in, struct decision *out, const char *code)
@@ -60,7 +60,7 @@ static void go_remote(const struct decide_inputs *in, struct decision *out, cons
     const struct decide_target *first = &in->targets[out->targets[0]];
     out->kind = ROUTE_REMOTE;
     snprintf(out->route, sizeof out->route, "remote:%s/%s", first->provider, first->model);
-    reason_first(out, code);
+    decision_reason_first(out, code);
 }
 
 static bool is_covered(const struct decide_inputs *in)
@@ -224,6 +224,9 @@ static void decide_auto(const struct decide_inputs *in, struct decision *out, co
         go_remote(in, out, "gain_above_max_regret");
     else
         go_local(out, "gain_within_max_regret");
+    out->compared = true;
+    out->threshold = threshold;
+    out->watched = out->kind == ROUTE_LOCAL;
     if (in->promised)
         reason(out, "max_regret_promised");
     if (in->drift)

@@ -55,6 +55,8 @@ struct decide_inputs {
     /* Scores. */
     bool scored;
     float p_local, p_remote, gain, oos, domain_p;
+    bool probed;
+    float probe;                 /* What the answering model said of the question. The score has it in it. */
     char domain[DECIDE_WORD_BYTES];
     enum score_tier tier;
     /* What the cache found for it. */
@@ -92,6 +94,9 @@ struct decision {
     int targets[DECIDE_MAX_TARGETS]; /* Indices into inputs.targets, in order of trial. */
     int n_targets;               /* ROUTE_REMOTE: at least 1. ROUTE_LOCAL of auto: where a weak answer may escalate to. */
     bool redact;                 /* Only redacted text may leave. */
+    bool watched;                /* ROUTE_LOCAL because the gain is within the threshold: an answer that turns out weak may leave. */
+    bool compared;               /* The gain settled it: against: */
+    double threshold;
     bool local_last;             /* After all targets fail the local model may answer or finish. */
     const char *reasons[DECIDE_MAX_REASONS]; /* Static snake_case codes, the deciding one first. */
     int n_reasons;
@@ -107,6 +112,8 @@ void decide_inputs_fill(struct decide_inputs *inputs, const struct config *confi
                         const struct verdict *verdict, const struct score *score, const struct prices *prices,
                         const bool *healthy, int64_t prompt_tokens, int64_t max_tokens);
 
+/* The score anew, once the answering model was asked. */
+void decide_inputs_score(struct decide_inputs *inputs, const struct score *score, float probe);
 /* What the documents hold about it. */
 struct knowledge_found;
 void decide_inputs_know(struct decide_inputs *inputs, const struct knowledge_found *found, const struct config *config);
@@ -114,6 +121,8 @@ void decide_inputs_know(struct decide_inputs *inputs, const struct knowledge_fou
 /* Takes the head's promise for inputs->max_regret; after decide_inputs_fill. head NULL: none. */
 void decide_inputs_promise(struct decide_inputs *inputs, const struct head *head);
 
+/* Puts a code before the decision's reasons: what came of it afterwards. */
+void decision_reason_first(struct decision *decision, const char *code);
 json_t *decide_inputs_json(const struct decide_inputs *inputs);          /* New reference. */
 int decide_inputs_parse(const json_t *json, struct decide_inputs *out, struct error *err) WEIR_CHECKED;
 json_t *decision_reasons_json(const struct decision *decision);          /* New reference: array of codes. */

@@ -30,6 +30,29 @@ static int64_t worst_case(const struct price *price, int64_t prompt_tokens, int6
     return price_cost_nusd(price, &usage);
 }
 
+static void fill_score(struct decide_inputs *inputs, const struct score *score)
+{
+    /* A score that is not a number is none. */
+    inputs->scored = score != NULL && isfinite(score->p_local) && isfinite(score->p_remote) && isfinite(score->gain) &&
+                     isfinite(score->oos) && isfinite(score->domain_p);
+    if (!inputs->scored)
+        return;
+    inputs->p_local = score->p_local;
+    inputs->p_remote = score->p_remote;
+    inputs->gain = score->gain;
+    inputs->oos = score->oos;
+    inputs->domain_p = score->domain_p;
+    inputs->tier = score->tier;
+    copy(inputs->domain, sizeof inputs->domain, score->domain);
+}
+
+void decide_inputs_score(struct decide_inputs *inputs, const struct score *score, float probe)
+{
+    fill_score(inputs, score);
+    inputs->probed = isfinite(probe);
+    inputs->probe = inputs->probed ? probe : 0;
+}
+
 void decide_inputs_fill(struct decide_inputs *inputs, const struct config *config, str model, const struct name *name,
                         const struct verdict *verdict, const struct score *score, const struct prices *prices,
                         const bool *healthy, int64_t prompt_tokens, int64_t max_tokens)
@@ -43,18 +66,7 @@ void decide_inputs_fill(struct decide_inputs *inputs, const struct config *confi
     inputs->effect = verdict != NULL ? verdict->effect : EFFECT_LOCAL_ONLY;
     inputs->local_permitted = verdict == NULL || verdict->local_permitted;
     copy(inputs->data_class, sizeof inputs->data_class, verdict != NULL ? verdict->data_class : NULL);
-    /* A score that is not a number is none. */
-    inputs->scored = score != NULL && isfinite(score->p_local) && isfinite(score->p_remote) && isfinite(score->gain) &&
-                     isfinite(score->oos) && isfinite(score->domain_p);
-    if (inputs->scored) {
-        inputs->p_local = score->p_local;
-        inputs->p_remote = score->p_remote;
-        inputs->gain = score->gain;
-        inputs->oos = score->oos;
-        inputs->domain_p = score->domain_p;
-        inputs->tier = score->tier;
-        copy(inputs->domain, sizeof inputs->domain, score->domain);
-    }
+    fill_score(inputs, score);
     copy(inputs->prices_version, sizeof inputs->prices_version, prices != NULL ? prices_version(prices) : NULL);
     inputs->n_targets = 0;
     for (int i = 0; i < name->n_targets; i++) {
@@ -112,6 +124,8 @@ json_t *decide_inputs_json(const struct decide_inputs *in)
                                            "gain", (double)in->gain, "oos", (double)in->oos, "domain", in->domain, "domain_p",
                                            (double)in->domain_p, "tier", score_tier_name(in->tier))
                                : json_null();
+    if (in->scored && in->probed)
+        json_object_set_new(score, "probe", json_real((double)in->probe));
     json_t *cache = in->cached != CACHE_NONE ? json_pack("{s:s, s:f, s:s}", "hit", cache_hit_name(in->cached), "likeness", (double)in->likeness,
                                                          "decision_id", in->cached_decision)
                                              : json_null();
@@ -276,7 +290,10 @@ int decide_inputs_parse(const json_t *json, struct decide_inputs *out, struct er
         out->oos = (float)read_real(&r, score, "oos");
         out->domain_p = (float)read_real(&r, score, "domain_p");
         read_text(&r, score, "domain", out->domain, sizeof out->domain);
-        out->tier = (enum score_tier)read_word(&r, score, "tier", 3, tier_word);
+        out->tier = (enum score_tier)read_word(&r, score, "tier", N_TIERS, tier_word);
+        out->probed = json_object_get(score, "probe") != NULL;
+        if (out->probed)
+            out->probe = (float)read_real(&r, score, "probe");
     }
     const json_t *cache = json_object_get(json, "cache"); /* Rows of before the cache have none. */
     if (json_is_object(cache)) {

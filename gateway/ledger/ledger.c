@@ -138,6 +138,11 @@ int ledger_append_outcome(struct ledger *ledger, const struct ledger_outcome *ro
     return append(ledger, row_of_outcome(row), NULL, NULL, NULL);
 }
 
+int ledger_append_judgement(struct ledger *ledger, const struct ledger_judgement *row, struct ledger_port *port, ledger_done_fn *done, void *user)
+{
+    return append(ledger, row_of_judgement(row), port, port != NULL ? done : NULL, user);
+}
+
 int ledger_append_feedback(struct ledger *ledger, const struct ledger_feedback *row, struct ledger_port *port, ledger_done_fn *done, void *user)
 {
     return append(ledger, row_of_feedback(row), port, port != NULL ? done : NULL, user);

@@ -1,4 +1,4 @@
-/* Ledger: the SQLite log of decisions, attempts, outcomes, feedback and shadow samples (ledger.db in the data folder). One thread and one connection
+/* Ledger: the SQLite log of decisions, judgements, attempts, outcomes, feedback and shadow samples (ledger.db in the data folder). One thread and one connection
  * write and checkpoint; appends are queued, never block, and are committed in natural groups: at once when the writer is
  * idle, and what arrives meanwhile (at most 100 rows) is the next group.
  *
@@ -6,7 +6,7 @@
  * full, the database locked or the device failing, accepted rows stay queued and are tried again, and their callbacks get
  * the error at once: a remote route then must not be taken (nothing leaves without a durable row), a local answer may be
  * given, since its rows wait in memory. When the queue is full, ledger_append_decision returns WEIR_E_FULL and the request
- * is refused (503). Outcomes and attempts of accepted decisions always find room.
+ * is refused (503). Outcomes, judgements and attempts of accepted decisions always find room.
  *
  * Never any text of prompts or answers, no keys, no findings' values: types and counts only. */
 #ifndef WEIR_LEDGER_LEDGER_H
@@ -110,6 +110,16 @@ struct ledger_outcome {
     const char *price_version;
 };
 
+/* What became of a local answer that was held back until it was judged: at most one a decision. */
+struct ledger_judgement {
+    const char *decision_id;
+    int64_t time_ns;
+    bool escalated;            /* It was to leave after all. Whether it did, attempts and outcome say. */
+    const char *reason;        /* "answer_good", "answer_weak", …: judgement_escalates. */
+    const char *inputs;        /* JSON: judgement_json, so that it can be judged again. */
+    int64_t reserved_nusd;     /* LEDGER_NULL: nothing was reserved. */
+};
+
 /* A rating of a decision's answer. The last one of a decision counts. */
 struct ledger_feedback {
     const char *decision_id;
@@ -157,6 +167,8 @@ int ledger_append_decision(struct ledger *ledger, const struct ledger_decision *
                            ledger_done_fn *done, void *user) WEIR_CHECKED;
 int ledger_append_attempt(struct ledger *ledger, const struct ledger_attempt *row) WEIR_CHECKED;
 int ledger_append_outcome(struct ledger *ledger, const struct ledger_outcome *row) WEIR_CHECKED;
+int ledger_append_judgement(struct ledger *ledger, const struct ledger_judgement *row, struct ledger_port *port,
+                            ledger_done_fn *done, void *user) WEIR_CHECKED;
 /* As many wait as decisions do: WEIR_E_FULL. */
 int ledger_append_feedback(struct ledger *ledger, const struct ledger_feedback *row, struct ledger_port *port,
                            ledger_done_fn *done, void *user) WEIR_CHECKED;

@@ -28,6 +28,7 @@ const struct table_spec row_tables[ROW_TABLES] = {
                     "prompt_tokens,completion_tokens,judge_prompt_tokens,judge_completion_tokens,judge_calls,reserved_nusd,cost_nusd,"
                     "price_version,remote_us,judge_us,total_us",
                     true},
+    [ROW_JUDGEMENT] = {"judgement", "decision_id,time_ns,escalated,reason,inputs,reserved_nusd", true},
     [ROW_PACK] = {"pack", "pack_sha256,name,version,time_ns", false},
     [ROW_PRICE] = {"price", "price_version,model,provider,input_nusd,cached_input_nusd,output_nusd", false},
 };
@@ -205,6 +206,18 @@ struct ledger_row *row_of_shadow(const struct ledger_shadow *s)
     put_integer(&draft, s->judge_us);
     put_integer(&draft, s->total_us);
     return row_make(ROW_SHADOW, &draft);
+}
+
+struct ledger_row *row_of_judgement(const struct ledger_judgement *j)
+{
+    struct draft draft = {.n = 0};
+    put_text(&draft, j->decision_id);
+    put_integer(&draft, j->time_ns);
+    put_integer(&draft, j->escalated);
+    put_text(&draft, j->reason);
+    put_text(&draft, j->inputs);
+    put_integer(&draft, j->reserved_nusd);
+    return row_make(ROW_JUDGEMENT, &draft);
 }
 
 struct ledger_row *row_of_pack(const char *sha256_hex, const char *name, const char *version)

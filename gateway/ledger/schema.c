@@ -1,6 +1,6 @@
-/* The schema of ledger.db, version 3 (1 has no feedback, 2 no shadow samples), and the work of a start: migration, the tree's edge, interrupted decisions.
+/* The schema of ledger.db, version 4 (1 has no feedback, 2 no shadow samples, 3 no judgements), and the work of a start: migration, the tree's edge, interrupted decisions.
  *
- * decision, attempt, outcome, feedback, shadow_plan and shadow share one sequence, leaf_index (their rowid): the order in which rows were committed and
+ * decision, attempt, outcome, feedback, shadow_plan, shadow and judgement share one sequence, leaf_index (their rowid): the order in which rows were committed and
  * the leaf's number in the RFC 6962 tree. leaf_hash is SHA-256(0x00 || canonical row), see row_canonical. Rows are never
  * changed after their insert. checkpoint holds tree heads: the root over leaves 0 … tree_size - 1, and in edge the roots of
  * the perfect subtrees (largest first) from which appending goes on. Money is in nano-USD (price: per million tokens), times in ns since 1970 or in us.
@@ -78,7 +78,19 @@ static const char schema_3[] =
     " s.judge_provider || '/' || s.judge_provider_model AS judge, s.completion_tokens, s.judge_calls, s.cost_nusd, s.reserved_nusd,"
     " s.remote_us, s.judge_us, s.total_us, d.config_sha256 FROM shadow s JOIN decision d USING (decision_id);";
 
-static const char *const schema_steps[SCHEMA_VERSION] = {schema_1, schema_2, schema_3};
+static const char schema_4[] =
+    "CREATE TABLE judgement(leaf_index INTEGER PRIMARY KEY, leaf_hash BLOB NOT NULL, decision_id TEXT NOT NULL UNIQUE,"
+    " time_ns INTEGER NOT NULL, escalated INTEGER NOT NULL, reason TEXT NOT NULL, inputs TEXT NOT NULL, reserved_nusd INTEGER) STRICT;"
+    "DROP VIEW request;"
+    "CREATE VIEW request AS SELECT d.decision_id, strftime('%Y-%m-%dT%H:%M:%fZ', d.time_ns / 1e9, 'unixepoch') AS time, d.tenant,"
+    " d.key_id, d.endpoint, d.stream, d.model, d.route AS decided, o.route AS answered, o.result, o.status, o.error_code,"
+    " d.data_class, d.effect, d.reasons, o.prompt_tokens, o.completion_tokens, o.cost_nusd, o.counterfactual_nusd, o.first_token_us,"
+    " o.total_us, (SELECT count(*) FROM attempt a WHERE a.decision_id = d.decision_id) AS attempts,"
+    " j.reason AS judged, json_extract(j.inputs, '$.tokens') AS held_tokens, json_extract(j.inputs, '$.p_local') AS p_local_after,"
+    " json_extract(j.inputs, '$.gain') AS gain_after"
+    " FROM decision d LEFT JOIN outcome o USING (decision_id) LEFT JOIN judgement j USING (decision_id);";
+
+static const char *const schema_steps[SCHEMA_VERSION] = {schema_1, schema_2, schema_3, schema_4};
 
 int sqlite_fail(sqlite3 *db, int code, const char *where, struct error *err)
 {
@@ -201,7 +213,8 @@ int schema_load_tree(sqlite3 *db, const char *where, struct merkle *tree, struct
                               " FROM attempt WHERE leaf_index >= ?1 UNION ALL SELECT leaf_index, leaf_hash FROM outcome"
                               " WHERE leaf_index >= ?1 UNION ALL SELECT leaf_index, leaf_hash FROM feedback WHERE leaf_index >= ?1"
                               " UNION ALL SELECT leaf_index, leaf_hash FROM shadow_plan WHERE leaf_index >= ?1"
-                              " UNION ALL SELECT leaf_index, leaf_hash FROM shadow WHERE leaf_index >= ?1 ORDER BY 1",
+                              " UNION ALL SELECT leaf_index, leaf_hash FROM shadow WHERE leaf_index >= ?1"
+                              " UNION ALL SELECT leaf_index, leaf_hash FROM judgement WHERE leaf_index >= ?1 ORDER BY 1",
                               -1, &statement, NULL);
     if (code != SQLITE_OK)
         return sqlite_fail(db, code, where, err);
@@ -221,9 +234,9 @@ int schema_load_tree(sqlite3 *db, const char *where, struct merkle *tree, struct
 
 static struct ledger_row *interrupted_outcome(sqlite3_stmt *found)
 {
-    /* What was spent is not known: cost is unknown for a remote route, nothing for a local one. */
+    /* What was spent is not known: cost is unknown for a remote route and a local one that was to leave after all, else nothing. */
     const char *route = (const char *)sqlite3_column_text(found, 3);
-    bool remote = route != NULL && strncmp(route, "remote:", 7) == 0;
+    bool remote = (route != NULL && strncmp(route, "remote:", 7) == 0) || sqlite3_column_int(found, 4) != 0;
     struct ledger_outcome outcome = {
         .decision_id = (const char *)sqlite3_column_text(found, 0), .time_ns = clock_wall_ns(),
         .tenant = (const char *)sqlite3_column_text(found, 1), .key_id = (const char *)sqlite3_column_text(found, 2),
@@ -276,7 +289,8 @@ int schema_interrupted(sqlite3 *db, const char *where, struct ledger_row **out, 
     *out = NULL;
     *n = 0;
     int status = find_interrupted(db, where,
-                                  "SELECT d.decision_id, d.tenant, d.key_id, d.route FROM decision d WHERE d" SINCE_SETTLED
+                                  "SELECT d.decision_id, d.tenant, d.key_id, d.route, EXISTS (SELECT 1 FROM judgement j WHERE"
+                                  " j.decision_id = d.decision_id AND j.escalated = 1) FROM decision d WHERE d" SINCE_SETTLED
                                   " (SELECT 1 FROM outcome o WHERE o.decision_id = d.decision_id) ORDER BY d.leaf_index",
                                   interrupted_outcome, &tail, n, err);
     if (status == 0)

@@ -14,6 +14,7 @@ static const double token_bounds[METRIC_BUCKETS] = {1, 4, 16, 64, 256, 1024, 409
 static const char *const endpoint_names[METRIC_ENDPOINTS] = {"chat", "text_completion", "embeddings", "rerank"};
 static const char *const route_names[METRIC_ROUTES] = {"local", "remote", "refused", "cache"};
 static const char *const shadow_names[METRIC_SHADOWS] = {"local_better", "tie", "remote_better", "unjudged"};
+static const char *const held_names[METRIC_HELDS] = {"kept", "escalated", "returned"};
 static const char *const rating_names[METRIC_RATINGS] = {"up", "down", "neutral"};
 
 struct histogram {
@@ -35,6 +36,7 @@ struct metrics {
     int64_t drift_alarms;
     int64_t shadows[METRIC_SHADOWS];
     int64_t shadow_cost_nusd, unknown_shadow_costs;
+    int64_t held[METRIC_HELDS], held_tokens, wasted_tokens;
 };
 
 struct metrics *metrics_new(void)
@@ -92,6 +94,17 @@ void metrics_refused(struct metrics *metrics, int status)
 void metrics_feedback(struct metrics *metrics, enum metric_route route, enum metric_rating rating)
 {
     metrics->feedback[route][rating]++;
+}
+
+void metrics_cascade(struct metrics *metrics, enum metric_held held, int64_t n_tokens)
+{
+    metrics->held[held]++;
+    metrics->held_tokens += n_tokens;
+}
+
+void metrics_cascade_wasted(struct metrics *metrics, int64_t n_tokens)
+{
+    metrics->wasted_tokens += n_tokens;
 }
 
 void metrics_drift_alarm(struct metrics *metrics)
@@ -200,6 +213,12 @@ void metrics_write(const struct metrics *metrics, const struct metric_gauges *ga
         for (int rating = 0; rating < METRIC_RATINGS; rating++)
             buffer_printf(out, "weir_feedback_total{route=\"%s\",rating=\"%s\"} %lld\n", route_names[route], rating_names[rating],
                           (long long)metrics->feedback[route][rating]);
+    describe(out, "weir_cascade_answers_total", "counter",
+             "Local answers held back, by what became of them: kept, escalated, or returned for want of another after that.");
+    for (int held = 0; held < METRIC_HELDS; held++)
+        buffer_printf(out, "weir_cascade_answers_total{result=\"%s\"} %lld\n", held_names[held], (long long)metrics->held[held]);
+    counter(out, "weir_cascade_held_tokens_total", "Tokens held back until their answer was judged.", (double)metrics->held_tokens);
+    counter(out, "weir_cascade_wasted_tokens_total", "Tokens made here of answers that another gave.", (double)metrics->wasted_tokens);
     counter(out, "weir_drift_alarms_total", "Times the ratings or shadow samples of a tenant's local answers raised the drift alarm.", (double)metrics->drift_alarms);
     describe(out, "weir_shadow_total", "counter", "Local answers sampled to be judged against the remote's, by what came of it.");
     for (int outcome = 0; outcome < METRIC_SHADOWS; outcome++)
@@ -225,6 +244,7 @@ void metrics_write(const struct metrics *metrics, const struct metric_gauges *ga
     counter(out, "weir_model_loads_total", "Further local models loaded.", (double)gauges->model_loads);
     counter(out, "weir_model_unloads_total", "Further local models unloaded.", (double)gauges->model_unloads);
     counter(out, "weir_model_load_failures_total", "Further local models that could not be loaded.", (double)gauges->model_failures);
+    counter(out, "weir_probes_total", "Questions that the answering model was asked about before it answered.", (double)gauges->probed);
     describe(out, "weir_knowledge_searches_total", "counter", "Questions searched for in the documents, by whether these cover them.");
     buffer_printf(out, "weir_knowledge_searches_total{covered=\"true\"} %lld\nweir_knowledge_searches_total{covered=\"false\"} %lld\n",
                   (long long)gauges->knowledge_covered, (long long)gauges->knowledge_uncovered);

@@ -37,6 +37,12 @@ void metrics_refused(struct metrics *metrics, int status);
 
 /* An answer of `route` was rated. */
 void metrics_feedback(struct metrics *metrics, enum metric_route route, enum metric_rating rating);
+/* What became of a local answer that was held back, and the tokens held; METRIC_RETURNED follows METRIC_ESCALATED where nobody else
+ * answered and what was held was sent. */
+enum metric_held { METRIC_KEPT, METRIC_ESCALATED, METRIC_RETURNED, METRIC_HELDS };
+void metrics_cascade(struct metrics *metrics, enum metric_held held, int64_t n_tokens);
+/* Tokens made here in vain, for another answered. */
+void metrics_cascade_wasted(struct metrics *metrics, int64_t n_tokens);
 /* A shadow sample has come to its end. cost_nusd negative: unknown. */
 void metrics_shadow(struct metrics *metrics, enum metric_shadow outcome, int64_t cost_nusd);
 /* Ratings or shadow samples have raised a tenant's drift alarm. */
@@ -50,6 +56,7 @@ struct metric_gauges {
     int64_t guessed_tokens, accepted_tokens, context_shifts; /* Of the local models. */
     int models_loaded;
     int64_t model_loads, model_unloads, model_failures, models_used_bytes, models_budget_bytes;
+    int64_t probed;
     int64_t knowledge_covered, knowledge_uncovered;
     int shadows_running;
     int64_t shadow_month_nusd, shadow_budget_nusd;

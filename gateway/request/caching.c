@@ -4,6 +4,7 @@
  * finished answer of the decided kind is kept: text alone, finish reason "stop", no seam, usage known. */
 #include "request/caching.h"
 
+#include "request/cascade.h"
 #include "request/knowing.h"
 #include "request/scoring.h"
 
@@ -227,9 +228,9 @@ void caching_take_answer(struct request *request, const json_t *answer)
 /* The answer is of the kind that was decided: a local one in place of a remote one is given for want of a better. */
 static bool is_as_decided(const struct request *request)
 {
-    if (request->decision.kind == ROUTE_LOCAL)
+    if (request->decision.kind == ROUTE_LOCAL && !cascade_left(request))
         return strcmp(request->route, "local") == 0;
-    return request->decision.kind == ROUTE_REMOTE && str_starts(str_of(request->route), STR("remote:"));
+    return (request->decision.kind == ROUTE_REMOTE || cascade_left(request)) && str_starts(str_of(request->route), STR("remote:"));
 }
 
 void caching_keep(struct request *request, const char *finish_reason)

@@ -3,6 +3,7 @@
 #include "request/caching.h"
 #include "request/feedback.h"
 #include "request/knowing.h"
+#include "request/probing.h"
 #include "request/scoring.h"
 #include "request/shadowing.h"
 
@@ -98,22 +99,28 @@ static void fill_inputs(struct request *request)
     }
 }
 
+bool request_reserve(struct request *request)
+{
+    const struct decision *decision = &request->decision;
+    int64_t worst = 0;
+    if (!request->has_key)
+        return true;
+    for (int i = 0; i < decision->n_targets; i++) {
+        int64_t each = request->inputs->targets[decision->targets[i]].worst_nusd;
+        worst = each < 0 || worst < 0 ? -1 : each > worst ? each : worst;
+    }
+    request->reserved = budget_reserve(request->service->budgets, request->key.id, worst, clock_wall_ns()) == 0;
+    request->reserved_nusd = worst;
+    return request->reserved;
+}
+
 /* Decides, and reserves the worst case of the targets; what cannot be reserved is decided again without money. */
 static void decide_and_reserve(struct request *request)
 {
     struct decide_inputs *inputs = request->inputs;
     struct decision *decision = &request->decision;
     decide(inputs, decision);
-    if (decision->kind != ROUTE_REMOTE || !request->has_key || request->dry_run)
-        return;
-    int64_t worst = 0;
-    for (int i = 0; i < decision->n_targets; i++) {
-        int64_t each = inputs->targets[decision->targets[i]].worst_nusd;
-        worst = each < 0 || worst < 0 ? -1 : each > worst ? each : worst;
-    }
-    request->reserved = budget_reserve(request->service->budgets, request->key.id, worst, clock_wall_ns()) == 0;
-    request->reserved_nusd = worst;
-    if (request->reserved)
+    if (decision->kind != ROUTE_REMOTE || request->dry_run || request_reserve(request))
         return;
     inputs->budget_limited = true;
     inputs->budget_nusd = 0;
@@ -336,8 +343,16 @@ void request_prepared(struct request *request)
     }
     int64_t started = clock_now_us();
     fill_inputs(request);
-    decide_and_reserve(request);
     request->decide_us = clock_now_us() - started;
+    if (!probing_begin(request))
+        request_decide(request);
+}
+
+void request_decide(struct request *request)
+{
+    int64_t started = clock_now_us();
+    decide_and_reserve(request);
+    request->decide_us += clock_now_us() - started;
     if (request->dry_run)
         explain(request);
     else

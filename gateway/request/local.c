@@ -1,6 +1,7 @@
 /* The local answer: one engine session for each choice. The engine's thread only wakes the loop; the loop pulls events out of
  * the sessions as long as the client takes them, so a slow client pauses its own sessions and nobody else's. */
 #include "request/caching.h"
+#include "request/cascade.h"
 #include "request/knowing.h"
 
 #include "request/restore.h"
@@ -58,6 +59,7 @@ static int submit(struct request *request, int index, const int32_t *prompt, siz
         sampling.seed += (uint64_t)which; /* Choices of one seed differ, and each comes out the same every time. */
     if (request->api.tool_choice == TOOL_CHOICE_REQUIRED || request->api.tool_choice == TOOL_CHOICE_NAMED)
         sampling.grammar = request->begun.grammar; /* A call that must be has its own shape. */
+    cascade_sampling(request, &sampling);
     sampling.begun = n_sent > 0 ? buffer_str(&request->choices[index].text) : (str){NULL, 0};
     if (sampling.max_tokens == 0 && (n_sent > 0 || request->api.kind == API_COMPLETIONS)) {
         request->choices[index].ended = true;
@@ -101,6 +103,7 @@ void local_begin(struct request *request)
 {
     struct error err = {0};
     request_enter(request, REQUEST_LOCAL);
+    cascade_begin(request);
     for (int i = 0; i < request->n_choices; i++) {
         const struct ids *prompt = &request->prompts[i / per_prompt(request)];
         if (request->api.echo)
@@ -206,7 +209,7 @@ static void fail_parts(struct request *request)
 static bool on_token(struct request *request, int index, const struct session_event *event)
 {
     struct choice *choice = &request->choices[index];
-    if (request->first_token_us < 0)
+    if (request->first_token_us < 0 && !cascade_holds(request))
         request->first_token_us = clock_now_us() - request->started_us;
     choice->n_tokens += event->n_tokens;
     for (int i = 0; event->logprobs != NULL && i < event->n_tokens; i++)
@@ -332,18 +335,22 @@ static void begin_stream(struct request *request)
 
 void local_pump(struct request *request)
 {
-    if (request->paused)
+    if (request->paused || !cascade_resume(request))
         return;
     bool all_ended = true;
     for (int i = 0; i < request->n_choices; i++) {
         struct choice *choice = &request->choices[i];
         struct session_event event;
         while (!choice->ended && session_next(choice->session, &event) == 1) {
-            if (request->api.stream && !request->streaming && !(event.kind == SESSION_END && event.reason == FINISH_ERROR))
+            if (cascade_holds(request) && request->api.stream)
+                stream_roles(request);
+            else if (request->api.stream && !request->streaming && !(event.kind == SESSION_END && event.reason == FINISH_ERROR))
                 begin_stream(request);
             if (event.kind == SESSION_TOKEN ? !on_token(request, i, &event) : !on_session_end(request, i, &event))
                 return;
-            if (request->api.stream && !stream_flush(request))
+            if (!cascade_pass(request, &event))
+                return;
+            if (request->api.stream && !cascade_holds(request) && !stream_flush(request))
                 return;
         }
         all_ended &= choice->ended;

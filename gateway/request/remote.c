@@ -1,6 +1,7 @@
 /* The remote answer: the relay's events into the caller's form. What may leave was settled before (verdict, redaction, decision
  * row); here only answers come in. Loop thread; callbacks never come from inside relay_start. */
 #include "request/caching.h"
+#include "request/cascade.h"
 
 #include "request/restore.h"
 #include "upstream/relay.h"
@@ -71,6 +72,7 @@ static void on_delta(struct request *request, const struct relay_event *event)
     if (request->first_token_us < 0 && event->text.n > 0)
         request->first_token_us = clock_now_us() - request->started_us;
     begin_stream(request, event);
+    cascade_release(request);
     size_t start = choice->text.n;
     bool has_text = event->text.n > 0;
     int status = request->redaction != NULL ? restorer_push(&choice->restorer, event->text, &choice->text)
@@ -110,6 +112,7 @@ static void on_delta(struct request *request, const struct relay_event *event)
 
 static void on_answer(struct request *request, const struct relay_event *event)
 {
+    cascade_release(request);
     json_t *answer = restore_answer(request, event->json);
     json_write(answer, &request->out);
     json_decref(answer);
@@ -152,9 +155,11 @@ static const char *keep_code(struct request *request, const char *code)
 static void on_refused(struct request *request, const struct relay_event *event)
 {
     struct api_error error;
+    take_usage(request, event);
+    if (cascade_return(request))
+        return;
     const json_t *message = json_object_get(event->json, "message"), *code = json_object_get(event->json, "code");
     const json_t *param = json_object_get(event->json, "param");
-    take_usage(request, event);
     int status = event->status >= 400 && event->status < 600 ? event->status : 502;
     api_error_set(&error, status, keep_code(request, json_is_string(code) ? json_string_value(code) : event->code),
                   json_is_string(param) ? json_string_value(param) : NULL, "%s",
@@ -166,6 +171,8 @@ static void on_refused(struct request *request, const struct relay_event *event)
 static void on_exhausted(struct request *request, const struct relay_event *event)
 {
     take_usage(request, event);
+    if (cascade_return(request))
+        return;
     if (may_finish_locally(request)) {
         log_event(LOG_INFO, "finished_locally", "%s: no remote target is left (%s)", request->decision_id, event->code != NULL ? event->code : "");
         remote_cancel(request);
@@ -225,7 +232,8 @@ void request_answer_remote(struct request *request)
     const struct decision *decision = &request->decision;
     struct error err = {0};
     request_enter(request, REQUEST_REMOTE);
-    str_copy(request->route, sizeof request->route, str_of(decision->route));
+    const struct decide_target *first = &request->inputs->targets[decision->targets[0]];
+    snprintf(request->route, sizeof request->route, "remote:%s/%s", first->provider, first->model);
     answer_head_init(&request->head, request->api.kind, request->decision_id, (str){NULL, 0}, request->api.stream && request->api.include_usage);
     struct relay_target *targets = arena_array(&request->arena, (size_t)decision->n_targets, sizeof *targets);
     int n_choices = request->api.kind == API_CHAT ? request->api.n : request->api.kind == API_COMPLETIONS ? (int)request->api.n_texts * request->api.n : 0;
@@ -260,6 +268,9 @@ void request_answer_remote(struct request *request)
     if (status < 0) {
         struct api_error error;
         log_event(LOG_WARN, "relay_failed", "%s: %s", request->decision_id, err.text);
+        request->cost_nusd = cascade_left(request) ? 0 : request->cost_nusd;
+        if (cascade_return(request))
+            return;
         api_error_set(&error, 502, "provider_unavailable", NULL, "The request could not be sent");
         request_fail(request, &error, "error");
     }

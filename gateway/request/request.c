@@ -1,15 +1,18 @@
 /* A request's life: opening, the transition function, answering with an error, ending. What happens inside each state is in
  * the file named for it. */
 #include "request/caching.h"
+#include "request/cascade.h"
+#include "request/probing.h"
 #include "request/shadowing.h"
 
 #include "upstream/relay.h"
 
 #include <assert.h>
+#include <math.h>
 
 enum { REQUEST_ARENA_BYTES = 64 << 20, REQUEST_OUT_BYTES = 96 << 20 };
 
-static const char *const state_names[] = {"authenticate", "parse", "admit", "load", "prepare", "decide", "record", "cache", "local", "remote", "compute", "ended"};
+static const char *const state_names[] = {"authenticate", "parse", "admit", "load", "prepare", "probe", "decide", "record", "cache", "local", "remote", "compute", "ended"};
 
 const char *request_state_name(enum request_state state)
 {
@@ -111,6 +114,8 @@ void request_end(struct request *request, const char *result, int64_t status, co
         note_turn(request);
     }
     remote_cancel(request);
+    cascade_release(request);
+    probing_cancel(request);
     local_cancel(request);
     if (request->other >= 0 && request->chat != NULL)
         model_pool_leave(service->pool, request->chat);
@@ -203,8 +208,10 @@ static void on_gone(void *user)
         (void)uv_cancel((uv_req_t *)&request->work); /* If it has not begun; either way its end brings us back. */
         return;
     }
-    if (request->state == REQUEST_RECORD)
+    if (request->state == REQUEST_RECORD) {
+        local_cancel(request); /* Of an answer held back. */
         return; /* The ledger's callback ends it: an outcome must not come before its decision. */
+    }
     request_end(request, "cancelled", LEDGER_NULL, NULL, "client_closed");
 }
 
@@ -315,6 +322,7 @@ void request_open(struct service *service, struct reply *reply, enum api_kind ki
     request->other = -1;
     request->chat = service->chat.engine != NULL ? &service->chat : NULL;
     request->first_token_us = -1;
+    request->probe = NAN;
     arena_init(&request->arena, REQUEST_ARENA_BYTES);
     buffer_init(&request->out, REQUEST_OUT_BYTES);
     chat_begun_init(&request->begun);

@@ -1,6 +1,6 @@
 /* One request of a generating or embedding endpoint, from its key to its outcome row.
  *
- *   AUTHENTICATE → PARSE → ADMIT → [LOAD (worker)] → PREPARE (worker) → DECIDE → RECORD (ledger) → CACHE | LOCAL | REMOTE | COMPUTE → ENDED
+ *   AUTHENTICATE → PARSE → ADMIT → [LOAD (worker)] → PREPARE (worker) → [PROBE →] DECIDE → RECORD (ledger) → CACHE | LOCAL | REMOTE | COMPUTE → ENDED
  *
  * All transitions go through request_enter, which leaves a trace line. The loop thread owns the request, but in PREPARE and
  * COMPUTE, when the worker has it and the loop touches nothing of it but `gone`. It is freed when it has ENDED and nothing
@@ -22,6 +22,7 @@ enum request_state {
     REQUEST_ADMIT,
     REQUEST_LOAD, /* Waits for a model of models.others. */
     REQUEST_PREPARE,
+    REQUEST_PROBE, /* The answering model is asked whether it can answer. */
     REQUEST_DECIDE,
     REQUEST_RECORD,
     REQUEST_CACHE,
@@ -75,6 +76,10 @@ struct request {
     struct verdict *verdict;
     struct score score;
     bool scored;
+    float p_question;             /* score.p_local before any probe. */
+    float probe;                  /* NAN: the answering model was not asked. */
+    struct session *probe_session;
+    int64_t probe_started_us;
     bool conversing;              /* A turn of a conversation under auto: `conversation` is set. */
     struct conversation_keys conversation;
     /* The cache: set by PREPARE, but for the first three, which are the caller's wish and the moment of its coming. */
@@ -105,6 +110,7 @@ struct request {
     int64_t shadow_ppm;           /* Not 0: a local answer to it is sampled, with this probability (shadowing.h). */
     /* The answer. */
     struct relay *relay;
+    struct cascade *cascade;      /* Of an answer that is or was held back; NULL: none. */
     struct choice *choices;
     int n_choices;
     struct answer_head head;
@@ -153,6 +159,10 @@ void request_tenant_key(const struct request *request, uint8_t out[32]);
 void request_prepare(struct request *request);
 /* choose.c: decide, reserve, record. */
 void request_prepared(struct request *request);
+/* After the inputs are complete. */
+void request_decide(struct request *request);
+/* Reserves the worst case of the decision's targets, where a key pays. False: there is no money. */
+bool request_reserve(struct request *request);
 /* New reference: the decision with everything it came from, as the ledger holds it. */
 json_t *request_explain(const struct request *request);
 

@@ -103,6 +103,7 @@ static void get_metrics(struct service *service, struct reply *reply)
         .shadows_running = shadows.n_running,
         .shadow_month_nusd = shadows.month_nusd,
         .shadow_budget_nusd = shadows.budget_nusd,
+        .probed = service->n_probed,
         .knowledge_covered = service->n_covered,
         .knowledge_uncovered = service->n_uncovered,
         .cache_entries = cache.n_entries,

@@ -37,6 +37,7 @@ void scoring_run(struct request *request)
                      ? scorer_score_messages(scorer, request->api.messages, &request->arena, &request->score, &err)
                      : scorer_score_text(scorer, request->api.texts[0].text, &request->arena, &request->score, &err);
     request->scored = status == 0;
+    request->p_question = request->score.p_local;
     if (status < 0)
         log_event(LOG_WARN, "score_failed", "%s: %s", request->decision_id, err.text);
 }

@@ -3,7 +3,9 @@
  * SIGTERM and SIGINT drain: no new connections, what runs may finish within limits.drain_timeout, /readyz says 503; a second
  * one ends it at once. SIGHUP reloads the configuration. */
 #include "request/caching.h"
+#include "request/cascade.h"
 #include "request/knowing.h"
+#include "request/probing.h"
 #include "request/shadowing.h"
 
 #include "upstream/upstream.h"
@@ -64,6 +66,8 @@ static void on_engine_wake(uv_async_t *async)
         next = request->next; /* A pump frees at most its own request. */
         if (request->state == REQUEST_LOCAL)
             local_pump(request);
+        else if (request->state == REQUEST_PROBE)
+            probing_pump(request);
     }
 }
 
@@ -72,7 +76,12 @@ static void end_overdue(struct service *service)
     int64_t now = clock_now_us();
     for (struct request *request = service->requests, *next; request != NULL; request = next) {
         next = request->next;
-        if (now < request->deadline_us || (request->state != REQUEST_LOCAL && request->state != REQUEST_REMOTE && request->state != REQUEST_LOAD))
+        if (request->state == REQUEST_REMOTE && now < request->deadline_us && cascade_is_late(request, now)) {
+            (void)cascade_return(request);
+            continue;
+        }
+        if (now < request->deadline_us || (request->state != REQUEST_LOCAL && request->state != REQUEST_REMOTE && request->state != REQUEST_LOAD &&
+                                             request->state != REQUEST_PROBE))
             continue;
         struct api_error error;
         api_error_set(&error, 504, "deadline_exceeded", NULL, "The request was not answered in time");

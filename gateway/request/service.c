@@ -1,8 +1,10 @@
 /* Opening and closing what the daemon shares, and swapping its snapshot. A model that was named and cannot be opened is an
  * error; a default one that was never pulled is a warning, for Weir routes without it. */
 #include "request/caching.h"
+#include "request/cascade.h"
 #include "request/feedback.h"
 #include "request/knowing.h"
+#include "request/probing.h"
 #include "request/scoring.h"
 #include "request/shadowing.h"
 
@@ -193,6 +195,8 @@ int service_open(struct service *service, const char *config_path, struct error 
     if (status == 0)
         status = caching_open(service, err);
     if (status == 0)
+        cascade_open(service), probing_open(service);
+    if (status == 0)
         status = knowing_open(service, err);
     service->conversations = conversations_new();
     if (status == 0 && service->conversations == NULL)
@@ -252,6 +256,8 @@ void service_reload(struct service *service)
     service->snapshot = fresh;
     caching_reload(service);
     shadowing_reload(service);
+    cascade_open(service);
+    probing_open(service);
     feedback_reload(service);
     knowing_index(service);
     log_set_level(fresh->config->log_level);

@@ -59,6 +59,7 @@ struct service {
     struct conversations *conversations; /* The turns before. */
     struct feedback *feedback;   /* Ratings, and the drift tests made of them. */
     struct shadowing *shadowing; /* Local answers that are judged against the remote's. */
+    int64_t n_probed;            /* Questions that the answering model was asked about before it answered. */
     int64_t n_covered, n_uncovered; /* Questions searched for in the documents. */
     struct answer_cache *cache;
     uint8_t cache_secret[CACHE_KEY_BYTES]; /* Of its keys; as old as the process. */

@@ -57,6 +57,26 @@ Test(config, the_cache_is_off_until_it_is_asked_for)
     }
 }
 
+Test(config, nothing_is_held_back_until_it_is_asked_for)
+{
+    struct error err = {0};
+    const struct config *c = parse("", &err);
+    cr_assert(c != NULL && c->cascade.hold_tokens == 0 && c->cascade.whole_tokens == 1024 && !c->cascade.self_check);
+    config_drop(c);
+    c = parse("cascade: {hold_tokens: 24, whole_tokens: 0, self_check: true}\n", &err);
+    cr_assert_not_null(c, "%s: %s", err.where, err.text);
+    cr_assert(c->cascade.hold_tokens == 24 && c->cascade.whole_tokens == 0 && c->cascade.self_check);
+    config_drop(c);
+    static const struct {
+        const char *yaml, *place, *text;
+    } faults[] = {{"cascade: {hold_tokens: 257}\n", "weir.yaml:1:24", "256"}, {"cascade: {self_check: true}\n", "weir.yaml:1:10", "without hold_tokens"},
+                  {"cascade: {hold_token: 5}\n", "weir.yaml:1:11", "\"hold_tokens\""}, {"cascade: {hold_tokens: 1, whole_tokens: 5000}\n", "weir.yaml:1:41", "4096"}};
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
+        cr_assert_null(parse(faults[i].yaml, &err));
+        cr_expect(str_find(str_of(err.where), str_of(faults[i].place)) == 0 && strstr(err.text, faults[i].text) != NULL, "%s: %s", err.where, err.text);
+    }
+}
+
 Test(config, documents_are_a_folder_with_bounds)
 {
     struct error err = {0};

@@ -40,6 +40,21 @@ Test(decide, auto_leaves_only_when_the_gain_is_above_the_regret)
     cr_assert_str_eq(run(&in).reasons[0], "no_score");
 }
 
+Test(decide, what_the_model_said_of_the_question_is_read_back)
+{
+    struct decide_inputs in = base(NAME_AUTO), again;
+    struct score score = {.p_local = 0.25f, .p_remote = 0.9f, .gain = 0.65f, .domain = "d", .domain_p = 1, .tier = TIER_PROBE};
+    struct error err = {0};
+    decide_inputs_score(&in, &score, 0.3f);
+    json_t *json = decide_inputs_json(&in);
+    cr_assert_eq(decide_inputs_parse(json, &again, &err), 0, "%s: %s", err.where, err.text);
+    cr_assert(again.probed && again.probe == 0.3f && again.tier == TIER_PROBE && again.gain == 0.65f);
+    json_object_del(json_object_get(json, "score"), "probe");
+    cr_assert_eq(decide_inputs_parse(json, &again, &err), 0);
+    cr_assert_not(again.probed, "older rows have none");
+    json_decref(json);
+}
+
 Test(decide, every_doubt_strikes_a_target_out)
 {
     struct decide_inputs in = base(NAME_AUTO);

@@ -53,6 +53,13 @@ static struct ledger_outcome outcome(const char *id)
                                    .first_token_us = 1, .total_us = 2};
 }
 
+static void judge(struct ledger *ledger, const char *id, bool escalated)
+{
+    struct ledger_judgement row = {.decision_id = id, .time_ns = clock_wall_ns(), .escalated = escalated, .reason = escalated ? "answer_weak" : "answer_good",
+                                   .inputs = "{\"tokens\":24,\"gain\":0.75,\"p_local\":0.25}", .reserved_nusd = LEDGER_NULL};
+    cr_assert_eq(ledger_append_judgement(ledger, &row, NULL, NULL, NULL), 0);
+}
+
 /* Waits for callbacks through a port. */
 struct waiter {
     sem_t wake;
@@ -198,6 +205,12 @@ Test(ledger, a_killed_process_leaves_one_outcome_for_each_decision)
         struct ledger_port *port = ledger_port_open(ledger, on_notify, &waiter);
         append_pair(ledger, "finished", true);
         append_pair(ledger, "open-1", false);
+        struct ledger_decision left = decision("left-1"), stayed = decision("stayed-1");
+        left.route = stayed.route = "local";
+        if (ledger_append_decision(ledger, &left, NULL, NULL, NULL) != 0 || ledger_append_decision(ledger, &stayed, NULL, NULL, NULL) != 0)
+            _exit(1);
+        judge(ledger, "left-1", true);
+        judge(ledger, "stayed-1", false);
         struct ledger_decision d = decision("open-2");
         if (ledger_append_decision(ledger, &d, port, on_done, &waiter) != 0)
             _exit(1);
@@ -209,8 +222,11 @@ Test(ledger, a_killed_process_leaves_one_outcome_for_each_decision)
     cr_assert(WIFSIGNALED(state));
     for (int start = 0; start < 2; start++)
         ledger_close(open_ledger(0, NULL)); /* The second start finds nothing more to mend. */
-    cr_assert_eq(ask("SELECT count(*) FROM decision"), 3);
-    cr_assert_eq(ask("SELECT count(*) FROM outcome"), 3);
+    cr_assert_eq(ask("SELECT count(*) FROM decision"), 5);
+    cr_assert_eq(ask("SELECT count(*) FROM outcome"), 5);
+    cr_assert_eq(ask("SELECT count(*) FROM outcome WHERE decision_id = 'left-1' AND cost_nusd IS NULL"), 1, "it may have cost something");
+    cr_assert_eq(ask("SELECT count(*) FROM outcome WHERE decision_id = 'stayed-1' AND cost_nusd = 0"), 1);
+    cr_assert_eq(ask("SELECT count(*) FROM request WHERE judged = 'answer_weak' AND gain_after = 0.75 AND held_tokens = 24"), 1);
     cr_assert_eq(ask("SELECT count(*) FROM outcome WHERE result = 'interrupted' AND cost_nusd IS NULL AND decision_id LIKE 'open-%'"), 2);
     struct verify_report report;
     struct error err = {0};
@@ -322,6 +338,8 @@ Test(ledger, tampering_is_named)
         {"UPDATE decision SET route = 'local' WHERE leaf_index = 4", "row 4, in decision, was changed"},
         {"UPDATE outcome SET cost_nusd = 0 WHERE leaf_index = 5", "row 5, in outcome, was changed"},
         {"UPDATE feedback SET rating_ppm = 1000000 WHERE leaf_index = 20", "row 20, in feedback, was changed"},
+        {"UPDATE judgement SET escalated = 0", "in judgement, was changed"},
+        {"DELETE FROM judgement", "is missing"},
         {"DELETE FROM feedback WHERE leaf_index = 20", "row 20 is missing"},
         {"UPDATE shadow_plan SET effect = 'allow' WHERE leaf_index = 22", "row 22, in shadow_plan, was changed"},
         {"UPDATE shadow SET outcome = 'tie' WHERE leaf_index = 23", "row 23, in shadow, was changed"},
@@ -341,6 +359,7 @@ Test(ledger, tampering_is_named)
             append_pair(ledger, id, true);
         }
         rate(ledger, "d3", -1000000);
+        judge(ledger, "d4", true);
         rate(ledger, "d3", 500000);
         struct ledger_shadow_plan p = plan("d4");
         p.effect = "redact";
@@ -365,14 +384,16 @@ static void make_old(int version)
     struct ledger *ledger = open_ledger(0, NULL);
     append_pair(ledger, "old", true);
     ledger_close(ledger);
-    cr_assert_eq(change("DROP VIEW shadowed; DROP TABLE shadow; DROP TABLE shadow_plan; PRAGMA user_version = 2"), SQLITE_OK);
+    cr_assert_eq(change("DROP TABLE judgement; PRAGMA user_version = 3"), SQLITE_OK);
+    if (version <= 2)
+        cr_assert_eq(change("DROP VIEW shadowed; DROP TABLE shadow; DROP TABLE shadow_plan; PRAGMA user_version = 2"), SQLITE_OK);
     if (version == 1)
         cr_assert_eq(change("DROP VIEW rating; DROP TABLE feedback; PRAGMA user_version = 1"), SQLITE_OK);
 }
 
 Test(ledger, an_old_file_is_verified_as_it_is_and_takes_new_rows_once_opened)
 {
-    for (int version = 1; version <= 2; version++) {
+    for (int version = 1; version <= 3; version++) {
         struct verify_report report;
         struct error err = {0};
         make_old(version);
@@ -383,14 +404,16 @@ Test(ledger, an_old_file_is_verified_as_it_is_and_takes_new_rows_once_opened)
             rate(ledger, "old", start == 0 ? -1000000 : 250000);
             if (start == 0)
                 append_shadow(ledger, "old", "tie", 700);
+            if (start == 0)
+                judge(ledger, "old", true);
             ledger_close(ledger);
         }
-        cr_assert_eq(ask("PRAGMA user_version"), 3);
+        cr_assert_eq(ask("PRAGMA user_version"), 4);
         cr_assert_eq(ask("SELECT count(*) FROM feedback"), 2);
         cr_assert_eq(ask("SELECT rating = 0.25 AND route = 'remote:p/m' FROM rating WHERE decision_id = 'old'"), 1, "the last one counts");
         cr_assert_eq(ask("SELECT probability = 0.02 AND outcome = 'tie' AND remote = 'p/m' AND judge = 'q/j' FROM shadowed WHERE decision_id = 'old'"), 1);
         cr_assert_eq(ledger_verify(path, &report, &err), 0, "%s", err.text);
-        cr_assert_eq(report.n_rows, 6);
+        cr_assert_eq(report.n_rows, 7);
         teardown();
         setup();
     }

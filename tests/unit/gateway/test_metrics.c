@@ -118,6 +118,23 @@ Test(metrics, no_traffic_makes_a_new_series)
     metrics_free(metrics);
 }
 
+Test(metrics, held_answers_are_counted_by_what_became_of_them)
+{
+    struct metrics *metrics = metrics_new();
+    metrics_cascade(metrics, METRIC_KEPT, 24);
+    metrics_cascade(metrics, METRIC_ESCALATED, 10);
+    metrics_cascade(metrics, METRIC_RETURNED, 0);
+    metrics_cascade_wasted(metrics, 17);
+    char *text = scrape(metrics);
+    cr_assert_eq(value(text, "weir_cascade_answers_total{result=\"kept\"}"), 1);
+    cr_assert_eq(value(text, "weir_cascade_answers_total{result=\"escalated\"}"), 1);
+    cr_assert_eq(value(text, "weir_cascade_answers_total{result=\"returned\"}"), 1);
+    cr_assert_eq(value(text, "weir_cascade_held_tokens_total"), 34);
+    cr_assert_eq(value(text, "weir_cascade_wasted_tokens_total"), 17);
+    free(text);
+    metrics_free(metrics);
+}
+
 Test(metrics, ratings_and_drift_alarms_are_counted_by_route)
 {
     struct metrics *metrics = metrics_new();
