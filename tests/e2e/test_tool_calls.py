@@ -9,7 +9,8 @@ import openai
 import pytest
 
 import script_model
-from gateway_case import MODEL, ask, gateway, rows, rows_of
+import weak_head
+from gateway_case import MODEL, Stream, ask, gateway, rows, rows_of, select
 from weir_process import BINARY
 
 TEMPLATES = pathlib.Path(os.environ.get("WEIR_SHARED", pathlib.Path(__file__).parents[3] / "shared")) / "fixtures" / "templates"
@@ -261,3 +262,32 @@ def test_the_command_line_prints_the_answer_without_the_reasoning(folder, files)
     run = subprocess.run([BINARY, "ask", "--config", str(config), "--model", "local", "Weather in Oslo?"], capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     assert run.stdout.startswith("Let me see.\n" + CALL) and "twice" not in run.stdout
+
+
+def judged(weir, answer):
+    rows_of(weir, answer)
+    return [json.loads(row["inputs"]) for row in select(weir, "select inputs from judgement where decision_id = ?", answer.headers["x-weir-decision-id"])]
+
+
+@pytest.mark.parametrize("name", ["hermes", "all"])
+def test_a_held_call_is_judged_by_confidence_alone_and_nothing_of_it_is_seen(folder, far, files, name):
+    """These models are as sure of themselves as can be; by confidence the head finds that weak, and the remote's call is the one that is told."""
+    body = {"model": "auto", "messages": [{"role": "user", "content": "Tell me a story about a fox."}], "tools": TOOLS, "temperature": 0}
+    there = {"id": "call_1", "type": "function", "function": {"name": "get_weather", "arguments": '{"city": "Bergen"}'}}
+    for by_confidence in (True, False):
+        settings = {"models": {"chat": {"path": str(files[name]), "kv_budget": 64 << 20}}, "cascade": {"hold_tokens": 8},
+                    "classifier": {"head": str(weak_head.train(folder, by_confidence)), "max_regret": 0.5}}
+        far.script([{"kind": "ok", "tool_calls": [there]}])
+        with gateway(folder / f"held-{name}-{by_confidence}", {"first": far}, settings) as weir:
+            whole, stream = ask(weir, body=body), Stream(weir, body).drain()
+            calls = whole.body["choices"][0]["message"]["tool_calls"]
+            told = [c for e in stream.events[:-1] for choice in e["choices"] for c in choice["delta"].get("tool_calls") or []]
+            for answer in (whole, stream):
+                inputs = judged(weir, answer)
+                assert answer.headers["x-weir-route"] == ("remote:first/" + MODEL if by_confidence else "local")
+                assert [i["as_text"] for i in inputs] == ([False] if by_confidence else [])
+            assert [c["id"].startswith("call_local_") for c in calls] == [not by_confidence] * len(calls)
+            assert {c["id"] for c in told if c.get("id")} == ({"call_1"} if by_confidence else {c["id"] for c in told if c.get("id", "").startswith("call_local_")})
+            assert stream.finish_reasons == ["tool_calls"] and stream.done
+            if by_confidence:
+                assert calls == [there] and not any(c["delta"].get("reasoning_content") for e in stream.events[:-1] for c in e["choices"])
