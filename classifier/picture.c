@@ -143,9 +143,9 @@ static void draw_cascade(struct picture *p, const json_t *cascade)
     for (int i = 0; i < N_WAYS; i++) {
         const json_t *way = json_object_get(cascade, ways[i].name);
         draw_points(p, json_object_get(way, "curve"), low, high, ways[i].color);
-        line(p, p->x + PLOT - 160, p->y + PLOT - 48 + 16 * i, p->x + PLOT - 138, p->y + PLOT - 48 + 16 * i, ways[i].color, "");
+        line(p, p->x + PLOT - 178, p->y + PLOT - 48 + 16 * i, p->x + PLOT - 156, p->y + PLOT - 48 + 16 * i, ways[i].color, "");
         snprintf(words, sizeof words, "%s, APGR %.3f", ways[i].title, number(way, "apgr"));
-        text(p, p->x + PLOT - 132, p->y + PLOT - 44 + 16 * i, "start", 11, words);
+        text(p, p->x + PLOT - 150, p->y + PLOT - 44 + 16 * i, "start", 11, words);
     }
     snprintf(words, sizeof words, "%lld lines with an answer   (dashed: at random)", (long long)json_integer_value(json_object_get(cascade, "n")));
     text(p, p->x + PLOT / 2.0, p->y + PLOT + 50, "middle", 12, words);
