@@ -1,30 +1,14 @@
-/* Answer: checks that need no model. An answer that contradicts its own arithmetic, ends in the middle, hedges, ignores half of
- * the question's numbers or names a result of an unlikely kind is wrong more often than one that does not.
+/* Answer: what needs no model. An answer that contradicts its own arithmetic (answer_checks.c), ends in the middle, hedges, ignores
+ * half of the question's numbers or names a result of an unlikely kind is wrong more often than one that does not.
  *
- * The result is the number after the last "####", else the last number. Numbers are runs of digits with commas between and a
- * decimal part; a minus counts as a sign where neither digit, letter nor bracket stands before it. */
+ * The result is the number after the last "####", else the last number. */
 #include "answer.h"
+#include "numbers.h"
 
 #include <math.h>
 #include <stdlib.h>
 
-enum { MOST_NUMBERS = 200, MOST_BYTES = 16384 };
-
-struct number {
-    size_t start, end; /* Bytes of the text. */
-    double value;
-    bool decimal;
-};
-
-struct numbers {
-    struct number items[MOST_NUMBERS];
-    size_t n;
-};
-
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
+enum { MOST_BYTES = 16384 };
 
 static bool is_blank(char c)
 {
@@ -34,48 +18,6 @@ static bool is_blank(char c)
 static char lower(char c)
 {
     return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
-}
-
-static void numbers_read(struct numbers *numbers, str text)
-{
-    numbers->n = 0;
-    for (size_t i = 0; i < text.n && numbers->n < MOST_NUMBERS;) {
-        if (!is_digit(text.data[i])) {
-            i++;
-            continue;
-        }
-        struct number number = {.start = i};
-        double scale = 1;
-        for (; i < text.n; i++) {
-            char c = text.data[i];
-            bool more = i + 1 < text.n && is_digit(text.data[i + 1]);
-            if (is_digit(c)) {
-                number.value = number.decimal ? number.value + (scale /= 10) * (c - '0') : number.value * 10 + (c - '0');
-            } else if (c == '.' && more && !number.decimal) {
-                number.decimal = true;
-            } else if (c != ',' || !more || number.decimal) {
-                break;
-            }
-        }
-        number.end = i;
-        size_t before = number.start;
-        if (before > 0 && text.data[before - 1] == '$')
-            before--;
-        if (before > 0 && text.data[before - 1] == '-' &&
-            (before == 1 || is_blank(text.data[before - 2]) || text.data[before - 2] == '(' || text.data[before - 2] == '='))
-            number.value = -number.value;
-        if (number.value > 1e15 || number.value < -1e15)
-            number.value = number.value > 0 ? 1e15 : -1e15;
-        numbers->items[numbers->n++] = number;
-    }
-}
-
-static bool numbers_have(const struct numbers *numbers, double value)
-{
-    for (size_t i = 0; i < numbers->n; i++)
-        if (fabs(fabs(numbers->items[i].value) - fabs(value)) < 1e-9)
-            return true;
-    return false;
 }
 
 /* Share of a's numbers that b has; 1 for none. */
@@ -93,49 +35,6 @@ static double count_new(const struct numbers *numbers, const struct numbers *kno
     for (size_t i = 0; i < numbers->n; i++)
         n += !numbers_have(known, numbers->items[i].value);
     return n;
-}
-
-static double largest(const struct numbers *numbers)
-{
-    double most = 0;
-    for (size_t i = 0; i < numbers->n; i++)
-        most = fmax(most, fabs(numbers->items[i].value));
-    return most;
-}
-
-/* The operator that alone stands between two numbers, or 0; '=' for one equals sign and perhaps a currency. */
-static char between(str text, size_t from, size_t to)
-{
-    char found = 0;
-    for (size_t i = from; i < to; i++) {
-        char c = text.data[i];
-        if (is_blank(c) || c == '$')
-            continue;
-        if ((unsigned char)c == 0xC3 && i + 1 < to && (unsigned char)text.data[i + 1] == 0x97) { /* × */
-            c = '*';
-            i++;
-        }
-        if (found != 0 || c == '\0' || strchr("+-*/x=", c) == NULL)
-            return 0;
-        found = c;
-    }
-    return found;
-}
-
-/* Equations "a op b = c" that are stated, and how many of them do not hold. */
-static void equations_check(str text, const struct numbers *numbers, double *stated, double *wrong)
-{
-    *stated = *wrong = 0;
-    for (size_t i = 0; i + 2 < numbers->n; i++) {
-        const struct number *a = &numbers->items[i], *b = a + 1, *c = a + 2;
-        char op = between(text, a->end, b->start), equals = between(text, b->end, c->start);
-        double x = fabs(a->value), y = fabs(b->value), result;
-        if (op == 0 || op == '=' || equals != '=')
-            continue;
-        result = op == '+' ? x + y : op == '-' ? x - y : op == '/' ? (y > 0 ? x / y : 0) : x * y;
-        ++*stated;
-        *wrong += fabs(fabs(result) - fabs(c->value)) > 0.011 * fmax(1, fabs(result));
-    }
 }
 
 /* How often a phrase of lower-case letters stands in a text, whatever the case there. */
@@ -179,20 +78,20 @@ static double finite_or_0(float value)
     return isfinite(value) ? (double)value : 0;
 }
 
-void answer_form(str question, const struct answer *answer, float out[N_SURFACE])
+void answer_form(str question, const struct answer *answer, float out[N_ANSWER])
 {
     static const char *const hedges[] = {"can't", "cannot", "however", "assum", "unclear", "impossible", "not possible", "but since", "actually", "sorry", NULL};
     static const char *const therefore[] = {" so ", "therefore", "thus", "hence", NULL};
+    static const char *const orders[] = {"first", "next", "finally", NULL};
     static const char *const rates[] = {" if ", " each ", " per ", " every ", " then ", NULL};
     static const char *const multiples[] = {"half", "twice", "third", "quarter", "times", "double", "triple", NULL};
     struct numbers asked, stated, body;
     str text = cut(str_trim(answer->text)), query = cut(question);
     size_t mark = find_last(text, "####");
-    double n = text.n > 0 ? (double)text.n : 1, n_equations, n_wrong, n_decimals = 0, n_long_decimals = 0, n_sentences = 0;
+    double n = text.n > 0 ? (double)text.n : 1, n_decimals = 0, n_long_decimals = 0, n_sentences = 0;
     numbers_read(&asked, query);
     numbers_read(&stated, text);
     numbers_read(&body, mark != SIZE_MAX ? (str){text.data, mark} : text);
-    equations_check(text, &stated, &n_equations, &n_wrong);
     const struct number *result = stated.n > 0 ? &stated.items[stated.n - 1] : NULL;
     for (size_t i = 0; i < stated.n && mark != SIZE_MAX; i++)
         if (stated.items[i].start > mark) {
@@ -207,18 +106,19 @@ void answer_form(str question, const struct answer *answer, float out[N_SURFACE]
         n_sentences += text.data[i] == '\n' || ((text.data[i] == '.' || text.data[i] == '!' || text.data[i] == '?') && i + 1 < text.n && is_blank(text.data[i + 1]));
     double value = result != NULL ? result->value : 0, n_equals = count(text, "="), n_asked = asked.n > 0 ? (double)asked.n : 1;
     bool ends = text.n > 0 && (mark != SIZE_MAX || strchr(".!?\"`)}]", text.data[text.n - 1]) != NULL);
-    const double values[N_SURFACE] = {
+    const double values[N_ANSWER - N_CHECKS] = {
         log1p((double)text.n), log1p(count(text, "\n")), (double)stated.n / 10, result != NULL && value != floor(value), value < 0, result == NULL,
-        log1p(fabs(value)), ends, n_wrong, n_wrong > 0, n_equations / 5, count_any(text, hedges) > 0, share_used(&asked, &stated),
+        log1p(fabs(value)), ends, count(text, "?") / 2, count(text, "\n\n") / 3, count_any(text, orders) / 3, count_any(text, hedges) > 0, share_used(&asked, &stated),
         result != NULL && numbers_have(&asked, value), result != NULL && fabs(value) <= 1, n_equals / n_asked, count_new(&body, &asked) / 5,
         finite_or_0(answer->logprob_mean), finite_or_0(answer->logprob_min), finite_or_0(answer->margin_mean),
         mark != SIZE_MAX, body.n > 0 && fabs(body.items[body.n - 1].value - value) < 1e-6, n_equals / 5, count(text, "<<") / 3, count(text, "/") / 3,
         log1p(n / (double)(question.n > 0 ? question.n : 1)), n_sentences / 5, count(text, "fraction") > 0, share_used(&stated, &asked),
-        log1p(largest(&body)), result != NULL && fabs(value) >= largest(&body), n_long_decimals > 0, n_decimals / 3, count(text, "%") / 2,
-        count_any(text, therefore) / 2, count(text, "(") / 2, log1p(n / (n_equals + 1)), fabs(value) > 1000 * fmax(1, largest(&asked)),
+        log1p(numbers_largest(&body)), result != NULL && fabs(value) >= numbers_largest(&body), n_long_decimals > 0, n_decimals / 3, count(text, "%") / 2,
+        count_any(text, therefore) / 2, count(text, "(") / 2, log1p(n / (n_equals + 1)), fabs(value) > 1000 * fmax(1, numbers_largest(&asked)),
         count_any(text, rates) / 5, count(query, "each") / 2, count(query, "%"), count_any(query, multiples) / 2, count(query, "how many") > 0,
         count(query, "how much") > 0, (double)asked.n / 5, finite_or_0(answer->entropy_mean), isfinite(answer->logprob_mean), log1p((double)question.n),
     };
-    for (int i = 0; i < N_SURFACE; i++)
-        out[i] = (float)(values[i] > 20 ? 20 : values[i] < -20 ? -20 : values[i]);
+    answer_checks(query, text, out);
+    for (int i = 0; i < N_ANSWER - N_CHECKS; i++)
+        out[N_CHECKS + i] = (float)(values[i] > 20 ? 20 : values[i] < -20 ? -20 : values[i]);
 }

@@ -5,7 +5,12 @@
 #include "surface.h"
 #include "weir_classifier.h"
 
-/* N_SURFACE numbers of an answer beside its question, the N_CORE that say most first; each finite and in -20 … 20. */
-void answer_form(str question, const struct answer *answer, float out[N_SURFACE]);
+enum { N_CHECKS = 48, N_ANSWER = N_CHECKS + 48 };
+
+/* N_ANSWER numbers of an answer beside its question, its checks first; each finite and in -20 … 20. */
+void answer_form(str question, const struct answer *answer, float out[N_ANSWER]);
+/* The checks: do its equations hold and lead to its result, do they use the question's numbers, is the work about as much as the
+ * question lets expect (work.h), does it end, does it repeat itself. */
+void answer_checks(str question, str text, float out[N_CHECKS]);
 
 #endif

@@ -91,7 +91,7 @@ int head_value(const struct head *head, const float surface[N_SURFACE], const st
 int head_answer_alone(const struct head *head, str question, const struct answer *answer, float *p_local)
 {
     const struct map *map = &head->answer.map;
-    float form[N_SURFACE], dense[MOST_LANDMARKS];
+    float form[N_ANSWER], dense[MOST_LANDMARKS];
     struct grams grams;
     int status = grams_read(&grams, answer->text);
     if (status == 0) {

@@ -1,7 +1,7 @@
 /* Head files. All integers little-endian, all arrays float32 little-endian:
  *
  *   0   8 bytes   "WEIRHEAD"
- *   8   uint32    version (2)
+ *   8   uint32    version (3)
  *   12  uint32    H, bytes of the JSON header
  *   16  uint32    S, number of arrays
  *   20  uint32    0
@@ -63,12 +63,13 @@ static int read_array(const struct reader *reader, const char *name, float *out,
 /* The arrays of a map of known size; their names begin with prefix. */
 static int read_map(const struct reader *reader, const char *prefix, struct map *map)
 {
+    size_t n_form = (size_t)map->n_form;
     const struct {
         const char *name;
         float *out;
         size_t n;
-    } arrays[] = {{"mean", map->mean, N_SURFACE}, {"inverse_sd", map->inverse_sd, N_SURFACE}, {"center", map->center, (size_t)map->n_embd},
-                  {"topics", map->topics, (size_t)map->n_landmarks * (size_t)map->n_embd}, {"forms", map->forms, (size_t)map->n_landmarks * N_SURFACE},
+    } arrays[] = {{"mean", map->mean, n_form}, {"inverse_sd", map->inverse_sd, n_form}, {"center", map->center, (size_t)map->n_embd},
+                  {"topics", map->topics, (size_t)map->n_landmarks * (size_t)map->n_embd}, {"forms", map->forms, (size_t)map->n_landmarks * n_form},
                   {"idf", map->idf, N_BUCKETS}};
     int status = 0;
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays && status == 0; i++) {
@@ -258,7 +259,7 @@ static int parse_answer(struct head *head, const struct reader *reader, const js
         return status;
     if ((status = need_integer(object, "landmarks", 0, MOST_LANDMARKS, &n_landmarks, err)) < 0)
         return error_prefix(err, "answer.");
-    if (map_init(&head->answer.map, 0, (int)n_landmarks) < 0)
+    if (map_init(&head->answer.map, MAP_ANSWERS, 0, (int)n_landmarks) < 0)
         return error_set(err, WEIR_E_MEMORY, "answer", "out of memory");
     if ((status = read_map(reader, "answer.", &head->answer.map)) < 0 ||
         (status = parse_linear(reader, object, "answer.local", (int)n_landmarks, &head->answer.local)) < 0 ||
@@ -358,7 +359,7 @@ static int parse_map(struct head *head, const struct reader *reader, const json_
         return error_set(err, WEIR_E_INVALID, "map", "is required");
     if ((status = need_integer(map, "landmarks", 0, MOST_LANDMARKS, &n_landmarks, err)) < 0)
         return error_prefix(err, "map.");
-    if (map_init(&head->map, (int)n_embd, (int)n_landmarks) < 0)
+    if (map_init(&head->map, MAP_QUESTIONS, (int)n_embd, (int)n_landmarks) < 0)
         return error_set(err, WEIR_E_MEMORY, "map", "out of memory");
     return read_map(reader, "", &head->map);
 }

@@ -65,12 +65,13 @@ static json_t *linear_json_and_arrays(const struct head_linear *linear, const ch
 
 static void write_map(struct writer *writer, const char *prefix, const struct map *map)
 {
+    size_t n_form = (size_t)map->n_form;
     const struct {
         const char *name;
         const float *values;
         size_t n;
-    } arrays[] = {{"mean", map->mean, N_SURFACE}, {"inverse_sd", map->inverse_sd, N_SURFACE}, {"center", map->center, (size_t)map->n_embd},
-                  {"topics", map->topics, (size_t)map->n_landmarks * (size_t)map->n_embd}, {"forms", map->forms, (size_t)map->n_landmarks * N_SURFACE},
+    } arrays[] = {{"mean", map->mean, n_form}, {"inverse_sd", map->inverse_sd, n_form}, {"center", map->center, (size_t)map->n_embd},
+                  {"topics", map->topics, (size_t)map->n_landmarks * (size_t)map->n_embd}, {"forms", map->forms, (size_t)map->n_landmarks * n_form},
                   {"idf", map->idf, N_BUCKETS}};
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) {
         char name[HEAD_NAME_BYTES];

@@ -1,25 +1,43 @@
 /* Map: the kernel
- *   exp(-1.5 |u - u'|²) + 2/3 exp(-0.7 |c - c'|² / N_CORE) + 2/3 exp(-0.5 |v - v'|² / N_SURFACE)
- *   + (tf-idf of words · words' + of characters · characters') / 2
- * where u is the direction of the encoder's inner vector from the center, v the standardised surface features and c the first
- * N_CORE of them. The last line is linear already; the others are given as the values at landmarks, texts of the training data
+ *   exp(-1.5 |u - u'|²) + Σ share exp(-gamma |v - v'|²) + (tf-idf of words · words' + of characters · characters') / 2
+ * where u is the direction of the encoder's inner vector from the center and v a part of the standardised form. A question's parts are
+ * the N_CORE marks that say most, all its marks and quantities, and the work that they let expect; an answer's are its checks, and those
+ * with its marks. The tf-idf is linear already; the others are given as the values at landmarks, texts of the training data
  * (Nyström's method, Williams and Seeger 2001; exact kernel regression while the training data has no more texts than there may
  * be landmarks). */
 #include "map.h"
+#include "answer.h"
 #include "matrix.h"
 
 #include <math.h>
 #include <stdlib.h>
 
-static const float TOPIC_GAMMA = 1.5F, CORE_GAMMA = 0.7F / N_CORE, FORM_GAMMA = 0.5F / N_SURFACE, FORM_SHARE = 2 / 3.0F;
+enum { MOST_PARTS = 3 };
 
-int map_init(struct map *map, int n_embd, int n_landmarks)
+/* Numbers from … to - 1 of a form, multiples of 4. */
+struct part {
+    int from, to;
+    float gamma; /* Of the mean square of the differences. */
+    float share;
+};
+
+static const float TOPIC_GAMMA = 1.5F;
+static const struct {
+    int n_form;
+    struct part parts[MOST_PARTS];
+} kinds[] = {
+    [MAP_QUESTIONS] = {N_SURFACE, {{0, N_CORE, 0.7F, 2 / 3.0F}, {0, N_SHAPE, 0.5F, 2 / 3.0F}, {N_SHAPE, N_SURFACE, 0.3F, 1}}},
+    [MAP_ANSWERS] = {N_ANSWER, {{0, N_CHECKS, 0.7F, 2 / 3.0F}, {0, N_ANSWER, 0.5F, 2 / 3.0F}}},
+};
+_Static_assert((int)N_SURFACE <= (int)MOST_FORM && (int)N_ANSWER <= (int)MOST_FORM, "a form fits a map");
+
+int map_init(struct map *map, enum map_kind kind, int n_embd, int n_landmarks)
 {
-    *map = (struct map){.n_embd = n_embd, .n_landmarks = n_landmarks};
+    *map = (struct map){.kind = kind, .n_form = kinds[kind].n_form, .n_embd = n_embd, .n_landmarks = n_landmarks};
     map->idf = calloc(N_BUCKETS, sizeof *map->idf);
     map->center = calloc((size_t)n_embd + 1, sizeof *map->center);
     map->topics = calloc((size_t)n_landmarks * (size_t)n_embd + 1, sizeof *map->topics);
-    map->forms = calloc((size_t)n_landmarks * N_SURFACE + 1, sizeof *map->forms);
+    map->forms = calloc((size_t)n_landmarks * (size_t)map->n_form + 1, sizeof *map->forms);
     return map->idf == NULL || map->center == NULL || map->topics == NULL || map->forms == NULL ? WEIR_E_MEMORY : 0;
 }
 
@@ -32,15 +50,15 @@ void map_release(struct map *map)
     *map = (struct map){0};
 }
 
-int map_fit(struct map *map, const float *surfaces, const float *inners, const struct grams *grams, size_t n)
+int map_fit(struct map *map, const float *forms, const float *inners, const struct grams *grams, size_t n)
 {
     uint32_t *documents = calloc(N_BUCKETS, sizeof *documents);
     if (documents == NULL)
         return WEIR_E_MEMORY;
-    for (int k = 0; k < N_SURFACE; k++) {
+    for (int k = 0; k < map->n_form; k++) {
         double sum = 0, squares = 0;
         for (size_t i = 0; i < n; i++) {
-            double v = (double)surfaces[i * N_SURFACE + (size_t)k];
+            double v = (double)forms[i * (size_t)map->n_form + (size_t)k];
             sum += v;
             squares += v * v;
         }
@@ -63,10 +81,10 @@ int map_fit(struct map *map, const float *surfaces, const float *inners, const s
     return 0;
 }
 
-static void standardise(const struct map *map, const float surface[N_SURFACE], float out[N_SURFACE])
+static void standardise(const struct map *map, const float *form, float *out)
 {
-    for (int i = 0; i < N_SURFACE; i++) {
-        float v = (surface[i] - map->mean[i]) * map->inverse_sd[i];
+    for (int i = 0; i < map->n_form; i++) {
+        float v = (form[i] - map->mean[i]) * map->inverse_sd[i];
         out[i] = v > 4 ? 4 : v < -4 ? -4 : v;
     }
 }
@@ -84,9 +102,9 @@ static void direct(const struct map *map, const float *inner, float *out)
         out[i] *= scale;
 }
 
-void map_set_landmark(struct map *map, int index, const float surface[N_SURFACE], const float *inner)
+void map_set_landmark(struct map *map, int index, const float *form, const float *inner)
 {
-    standardise(map, surface, map->forms + (size_t)index * N_SURFACE);
+    standardise(map, form, map->forms + (size_t)index * (size_t)map->n_form);
     if (inner != NULL)
         direct(map, inner, map->topics + (size_t)index * (size_t)map->n_embd);
 }
@@ -102,15 +120,20 @@ static float square_distance(const float *a, const float *b, int from, int to)
     return (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]);
 }
 
-void map_dense(const struct map *map, const float surface[N_SURFACE], const float *inner, float *out)
+void map_dense(const struct map *map, const float *form, const float *inner, float *out)
 {
-    float form[N_SURFACE], topic[MOST_EMBD], along[MOST_LANDMARKS];
+    float own[MOST_FORM], topic[MOST_EMBD], along[MOST_LANDMARKS];
     size_t n = (size_t)map->n_landmarks;
-    standardise(map, surface, form);
+    const struct part *parts = kinds[map->kind].parts;
+    standardise(map, form, own);
     for (size_t k = 0; k < n; k++) {
-        const float *other = map->forms + k * N_SURFACE;
-        float core = square_distance(form, other, 0, N_CORE), rest = square_distance(form, other, N_CORE, N_SURFACE);
-        out[k] = FORM_SHARE * (expf(-CORE_GAMMA * core) + expf(-FORM_GAMMA * (core + rest)));
+        const float *other = map->forms + k * (size_t)map->n_form;
+        /* The second part goes on where the first ends. */
+        float first = square_distance(own, other, 0, parts[0].to), rest = square_distance(own, other, parts[0].to, parts[1].to);
+        out[k] = parts[0].share * expf(-parts[0].gamma / (float)parts[0].to * first) +
+                 parts[1].share * expf(-parts[1].gamma / (float)parts[1].to * (first + rest));
+        if (parts[2].share > 0)
+            out[k] += parts[2].share * expf(-parts[2].gamma / (float)(parts[2].to - parts[2].from) * square_distance(own, other, parts[2].from, parts[2].to));
     }
     if (inner == NULL)
         return;

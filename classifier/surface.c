@@ -300,7 +300,7 @@ static void put_question(str question, float out[7])
 }
 
 /* Where the features stand in the order they are computed: the N_CORE that say most of a text's form come first. */
-static const unsigned char order[N_SURFACE] = {
+static const unsigned char order[N_MARKS] = {
     0,  1,  5,  6,  9,  10, 11, 14, 16, 17, 18, 19, 20, 21, 29, 32, 33, 38, 39, 46, 2,  3,  4,  7,
     8,  12, 13, 15, 22, 23, 24, 25, 26, 27, 28, 30, 31, 34, 35, 36, 37, 40, 41, 42, 43, 44, 45, 47,
 };
@@ -310,7 +310,7 @@ void feature_surface(str text, float out[N_SURFACE])
     struct choices choices;
     struct words words;
     size_t n_commas = 0, all = text.n;
-    float raw[N_SURFACE];
+    float raw[N_MARKS];
     char *cut = NULL;
     if (text.n > LONGEST_TEXT) { /* Beginning and end; without memory for both, the beginning. */
         cut = malloc(LONGEST_TEXT);
@@ -329,7 +329,9 @@ void feature_surface(str text, float out[N_SURFACE])
     put_choices(&choices, raw + 8);
     put_characters(text, raw + 16);
     put_words(&words, n_commas, raw + 29);
-    for (int i = 0; i < N_SURFACE; i++)
+    for (int i = 0; i < N_MARKS; i++)
         out[i] = raw[order[i]] < 20 ? raw[order[i]] : 20;
+    quantities_read(text, out + N_MARKS);
+    work_expect(out, out + N_SHAPE);
     free(cut);
 }

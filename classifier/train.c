@@ -59,7 +59,7 @@ static int choose(struct training *training)
             training->landmarks[n_landmarks++] = keyed[i].place;
     free(keyed);
     if (status == 0)
-        status = map_init(&head->map, (int)width, (int)n_landmarks);
+        status = map_init(&head->map, MAP_QUESTIONS, (int)width, (int)n_landmarks);
     if (status == 0)
         status = map_fit(&head->map, examples->surfaces, examples->inners, examples->grams, n);
     for (size_t k = 0; k < n_landmarks && status == 0; k++)

@@ -11,12 +11,12 @@
 #include <stdlib.h>
 
 enum { MOST_ANSWER_LANDMARKS = 768 };
-static const double PENALTY = 1;
+static const double PENALTY = 0.5;
 
 /* The lines that have an answer and a local score, one after the other. */
 struct answers {
     size_t n;
-    float *forms; /* n × N_SURFACE */
+    float *forms; /* n × N_ANSWER */
     float *targets;
     int *folds;
     struct grams *grams;
@@ -49,7 +49,7 @@ static int read_answers(struct answers *answers, const struct training *training
 {
     const struct lines *lines = &training->examples->lines;
     size_t k = 0;
-    answers->forms = malloc(answers->n * N_SURFACE * sizeof *answers->forms);
+    answers->forms = malloc(answers->n * N_ANSWER * sizeof *answers->forms);
     answers->targets = malloc(answers->n * sizeof *answers->targets);
     answers->folds = malloc(answers->n * sizeof *answers->folds);
     answers->grams = calloc(answers->n, sizeof *answers->grams);
@@ -59,7 +59,7 @@ static int read_answers(struct answers *answers, const struct training *training
     for (size_t i = 0; i < lines->n; i++) {
         if (!is_usable(&lines->items[i]))
             continue;
-        answer_form(lines->items[i].text, &lines->items[i].answer, answers->forms + k * N_SURFACE);
+        answer_form(lines->items[i].text, &lines->items[i].answer, answers->forms + k * N_ANSWER);
         answers->targets[k] = lines->items[i].local;
         answers->folds[k] = training->folds[i];
         blend_inputs(&lines->items[i].answer, NAN, answers->inputs + k * N_BLEND_INPUTS);
@@ -76,7 +76,7 @@ static int read_answers(struct answers *answers, const struct training *training
 static int make_map(struct answers *answers, struct map *map, size_t *places)
 {
     size_t m = answers->n < MOST_ANSWER_LANDMARKS ? answers->n : MOST_ANSWER_LANDMARKS;
-    int status = map_init(map, 0, (int)m);
+    int status = map_init(map, MAP_ANSWERS, 0, (int)m);
     if (status == 0)
         status = map_fit(map, answers->forms, NULL, answers->grams, answers->n);
     if (status < 0)
@@ -87,11 +87,11 @@ static int make_map(struct answers *answers, struct map *map, size_t *places)
         return WEIR_E_MEMORY;
     for (size_t k = 0; k < m; k++) {
         places[k] = k * answers->n / m;
-        map_set_landmark(map, (int)k, answers->forms + places[k] * N_SURFACE, NULL);
+        map_set_landmark(map, (int)k, answers->forms + places[k] * N_ANSWER, NULL);
     }
     for (size_t i = 0; i < answers->n; i++) {
         map_weigh(map, &answers->grams[i]);
-        map_dense(map, answers->forms + i * N_SURFACE, NULL, answers->dense + i * m);
+        map_dense(map, answers->forms + i * N_ANSWER, NULL, answers->dense + i * m);
     }
     return 0;
 }
