@@ -20,7 +20,8 @@ enum work {
     WORK_NUMBERS,  /* Different ones. */
 };
 
-/* A guess for a question in words with one number as its answer; for other texts twelve more views of their form. */
+/* A guess for a question in words with a number as its answer; zeros where a text offers choices or names fewer than two quantities. Each is
+ * in -20 … 20. */
 void work_expect(const float shape[N_SHAPE], float out[N_WORK]);
 
 #endif

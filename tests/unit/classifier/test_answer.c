@@ -11,11 +11,17 @@ static struct answer answer_of(const char *text)
     return (struct answer){.text = str_of(text), .logprob_mean = NAN, .logprob_min = NAN, .entropy_mean = NAN, .margin_mean = NAN, .self_check = NAN};
 }
 
-enum { WRONG = 8, NOT_WHOLE = 3, NEGATIVE = 4, ENDS = 7, UNUSED = 12 }; /* Places in the form. */
+/* Places in the form: of the checks, and of the marks after them. */
+enum {
+    WRONG = 1, UNGROUNDED = 4, UNUSED_RESULTS = 6, UNUSED = 7, LAST_GIVES_IT = 13, NONE = 16, EXPECTED_STEPS = 35, NAMED = 45, REPEATED = 46, SOUND = 47,
+    NOT_WHOLE = N_CHECKS + 3, NEGATIVE = N_CHECKS + 4, ENDS = N_CHECKS + 7, USED = N_CHECKS + 12
+};
+
+static const char eggs[] = "Ann has three hens that lay 5 eggs a week each. She sells the eggs for $2. How many dollars does she make in 4 weeks?";
 
 Test(answer, an_equation_that_does_not_hold_is_seen)
 {
-    float form[N_SURFACE];
+    float form[N_ANSWER];
     struct answer right = answer_of("She has 3 + 4 = 7 apples, and 7 * 2 = $14 in all."), wrong = answer_of("She has 3 + 4 = 8 apples, and 8 × 2 = 16 in all.");
     answer_form(STR("3 apples and 4 apples"), &right, form);
     cr_assert_eq(form[WRONG], 0);
@@ -25,7 +31,7 @@ Test(answer, an_equation_that_does_not_hold_is_seen)
 
 Test(answer, the_result_is_the_marked_number_else_the_last)
 {
-    float form[N_SURFACE];
+    float form[N_ANSWER];
     struct answer marked = answer_of("2.5 bolts make 3\n#### -4\n1.5 more"), last = answer_of("1,200 / 7 is about 171.43");
     answer_form(STR("q"), &marked, form);
     cr_assert(form[NEGATIVE] == 1 && form[NOT_WHOLE] == 0 && form[ENDS] == 1);
@@ -35,25 +41,61 @@ Test(answer, the_result_is_the_marked_number_else_the_last)
 
 Test(answer, numbers_of_the_question_that_the_answer_ignores_count)
 {
-    float form[N_SURFACE];
+    float form[N_ANSWER];
     struct answer answer = answer_of("10 - 4 = 6.");
     answer_form(STR("Of 10 birds 4 fly away and 3 come back."), &answer, form);
-    cr_assert_float_eq(form[UNUSED], 2.0F / 3, 1e-6F);
+    cr_assert_float_eq(form[USED], 2.0F / 3, 1e-6F);
+}
+
+Test(answer, a_sound_answer_uses_the_numbers_and_ends_in_its_last_result)
+{
+    float form[N_ANSWER];
+    struct answer answer = answer_of("The hens lay 3 * 5 = <<3*5=15>>15 eggs a week.\nThat is 15 x 4 = 60 eggs.\nShe makes 60 eggs x $2 = $120 dollars.\n#### 120");
+    answer_form(str_of(eggs), &answer, form);
+    cr_assert(form[WRONG] == 0 && form[UNGROUNDED] == 0 && form[UNUSED] == 0 && form[UNUSED_RESULTS] == 0 && form[LAST_GIVES_IT] == 1 && form[SOUND] == 1);
+    answer = answer_of("The hens lay 3 * 5 = 15 eggs a week.\nShe makes 15 x $2 = $30 dollars.\n#### 30"); /* The 4 weeks are forgotten. */
+    answer_form(str_of(eggs), &answer, form);
+    cr_assert(form[UNUSED] == 1 && form[SOUND] == 0 && form[LAST_GIVES_IT] == 1);
+    answer = answer_of("The hens lay 3 * 5 = 15 eggs a week.\nShe makes 17 x 4 x $2 = $136 dollars.\n#### 130"); /* 17 comes from nowhere. */
+    answer_form(str_of(eggs), &answer, form);
+    cr_assert(form[UNGROUNDED] == 1 && form[UNUSED_RESULTS] == 1 && form[LAST_GIVES_IT] == 0);
+}
+
+Test(answer, work_is_compared_with_what_the_question_lets_expect)
+{
+    float less[N_ANSWER], more[N_ANSWER];
+    struct answer one = answer_of("5 x 2 = 10."), three = answer_of("3 x 5 = 15. 15 x 4 = 60. 60 x 2 = 120.");
+    answer_form(str_of(eggs), &one, less);
+    answer_form(str_of(eggs), &three, more);
+    cr_assert_float_eq(more[EXPECTED_STEPS] - less[EXPECTED_STEPS], 2, 1e-5F);
+    cr_assert(less[EXPECTED_STEPS] < 0, "a question with five quantities takes more than one step");
+}
+
+Test(answer, what_is_asked_for_and_repeated_lines_are_seen)
+{
+    float form[N_ANSWER];
+    struct answer answer = answer_of("It is so.\nIt is so.\nIt is so.\n12 hens");
+    answer_form(str_of(eggs), &answer, form);
+    cr_assert(form[NAMED] == 0 && form[NONE] == 1);
+    cr_assert_float_eq(form[REPEATED], 0.5F, 1e-6F);
+    answer = answer_of("12 dollars");
+    answer_form(str_of(eggs), &answer, form);
+    cr_assert(form[NAMED] == 1 && form[REPEATED] == 0);
 }
 
 Test(answer, any_bytes_have_a_finite_form)
 {
     static char bytes[5000];
-    float form[N_SURFACE];
+    float form[N_ANSWER];
     uint32_t seed = 3;
     for (size_t n = 0; n < sizeof bytes; n = n * 2 + 1) {
         for (size_t i = 0; i < n; i++) {
             seed = seed * 1664525 + 1013904223;
-            bytes[i] = n % 2 == 0 ? (char)(seed >> 24) : "0123456789.,-+*/= $#\xC3\x97"[(seed >> 24) % 22];
+            bytes[i] = n % 2 == 0 ? (char)(seed >> 24) : "0123456789.,-+*/= $#\xC3\x97()%x\n"[(seed >> 24) % 27];
         }
         struct answer answer = {.text = {bytes, n}, .logprob_mean = -0.1F, .logprob_min = -INFINITY, .entropy_mean = 1, .margin_mean = NAN};
         answer_form((str){bytes, n / 2}, &answer, form);
-        for (int i = 0; i < N_SURFACE; i++)
+        for (int i = 0; i < N_ANSWER; i++)
             cr_assert(isfinite(form[i]) && fabsf(form[i]) <= 20, "%zu bytes, number %d: %g", n, i, (double)form[i]);
     }
 }
