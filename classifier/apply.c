@@ -8,6 +8,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+static const double MOST_LOG_TOKENS = 12; /* 160,000 tokens. */
+
 int head_read(const struct head *head, str text, float surface[N_SURFACE], struct grams *grams)
 {
     feature_surface(text, surface);
@@ -20,6 +22,14 @@ int head_read(const struct head *head, str text, float surface[N_SURFACE], struc
 static float probability(const struct head_linear *linear, float value)
 {
     return linear->present ? isotonic_apply(&linear->isotonic, platt_apply(linear->platt, value)) : NAN;
+}
+
+static float expected_tokens(const struct head_linear *linear, float value)
+{
+    if (!linear->present)
+        return NAN;
+    double log_tokens = linear->platt.slope * (double)value + linear->platt.shift;
+    return (float)exp(log_tokens < 0 ? 0 : log_tokens > MOST_LOG_TOKENS ? MOST_LOG_TOKENS : log_tokens);
 }
 
 static void apply_domain(const struct head *head, const struct head_domain *domain, const float *logits, struct score *out)
@@ -47,15 +57,30 @@ bool head_rule_value(const struct head *head, str text, struct score *out)
     return true;
 }
 
-bool head_settles(const struct head *head, const struct score *score)
+bool head_settles(const struct head *head, enum head_view view, const struct score *score)
 {
-    return score->p_local <= head->settle_low || score->p_local >= head->settle_high;
+    return score->p_local <= head->settle[view].low || score->p_local >= head->settle[view].high;
 }
 
-int head_value(const struct head *head, const float surface[N_SURFACE], const struct grams *grams, const float *embedding,
+bool head_may_settle(const struct head *head, enum head_view view)
+{
+    return head_has_view(head, view) && (head->settle[view].low >= 0 || head->settle[view].high <= 1);
+}
+
+bool head_has_margin(const struct head *head, enum head_view view)
+{
+    return head_has_view(head, view) && isfinite(head->settle[view].margin);
+}
+
+float head_within(const struct head *head, enum head_view view, float own, float gain)
+{
+    float margin = head->settle[view].margin;
+    return gain < own - margin ? own - margin : gain > own + margin ? own + margin : gain;
+}
+
+int head_value(const struct head *head, enum head_view view, const float surface[N_SURFACE], const struct grams *grams, const float *embedding,
                const float *inner, struct score *out)
 {
-    enum head_view view = embedding != NULL ? VIEW_ENCODER : VIEW_FEATURES;
     const struct head_linear *linear = head->linear[view];
     const struct head_domain *domain = &head->domain[view];
     const struct head_gain *known = &head->gain[view];
@@ -65,11 +90,12 @@ int head_value(const struct head *head, const float surface[N_SURFACE], const st
     float *scratch = malloc((n_inputs + n_dense + (size_t)head->n_domains) * sizeof *scratch);
     if (scratch == NULL)
         return WEIR_E_MEMORY;
-    map_dense(&head->map, surface, inner, scratch);
+    map_dense(head_map(head, view), surface, inner, scratch);
     for (int target = 0; target < N_HEAD_TARGETS; target++)
         values[target] = linear[target].present ? linear_value(&linear[target].weights, scratch, grams) : NAN;
     out->p_local = probability(&linear[HEAD_LOCAL], values[HEAD_LOCAL]);
     out->p_remote = probability(&linear[HEAD_REMOTE], values[HEAD_REMOTE]);
+    out->output_tokens = expected_tokens(&linear[HEAD_TOKENS], values[HEAD_TOKENS]);
     if (known->present) {
         double gain = known->slope * (double)gain_value(values[HEAD_REMOTE], values[HEAD_LOCAL]) + known->shift;
         out->gain = (float)(gain > 1 ? 1 : gain < -1 ? -1 : gain);

@@ -1,6 +1,6 @@
 /* Evaluation: a head's scores of labelled lines against what they say, as one JSON object. Each metric stands with the number of
  * lines it is of; a metric that the lines or the head do not have is absent. Tiers count as in use: rules where they apply,
- * features where the head settles them, the encoder for the rest. */
+ * features and the static table where the head settles them, the encoder for the rest. */
 #include "apply.h"
 #include "calibrate.h"
 #include "head.h"
@@ -10,13 +10,17 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { CURVE_POINTS = 50, N_COLUMNS = 17 };
+enum { CURVE_POINTS = 50, N_COLUMNS = 19 };
 
 struct evaluation {
     const struct head *head;
     size_t n;
     float *gains, *local, *remote, *p_local, *p_remote, *oos, *is_oos; /* Each of n, filled up to its own count. */
     size_t n_scores, n_local, n_remote, n_domain, n_right, n_scope;
+    struct lengths {
+        size_t n;
+        float *said, *was; /* Logarithms of numbers of tokens. */
+    } lengths;
     float *true_local, *true_remote;
     struct answered {
         size_t n;
@@ -46,10 +50,14 @@ static void confuse(json_t *confusion, const char *truth, const char *said)
     json_object_set_new(row, said, json_integer(json_integer_value(json_object_get(row, said)) + 1));
 }
 
-static void take(struct evaluation *e, const struct lines *lines, const struct line *line, const struct score *score)
+static void take_tier(struct evaluation *e, const struct score *score)
 {
     e->tier_n[score->tier]++;
     e->tier_us[score->tier] += score->us;
+}
+
+static void take(struct evaluation *e, const struct lines *lines, const struct line *line, const struct score *score)
+{
     if (!isnan(line->local) && !isnan(line->remote)) {
         e->gains[e->n_scores] = score->gain;
         e->local[e->n_scores] = line->local;
@@ -62,6 +70,11 @@ static void take(struct evaluation *e, const struct lines *lines, const struct l
     if (!isnan(line->remote) && !isnan(score->p_remote)) {
         e->p_remote[e->n_remote] = score->p_remote;
         e->true_remote[e->n_remote++] = line->remote;
+    }
+    if (!isnan(line->output_tokens) && !isnan(score->output_tokens)) {
+        struct lengths *lengths = &e->lengths;
+        lengths->said[lengths->n] = logf(score->output_tokens > 1 ? score->output_tokens : 1);
+        lengths->was[lengths->n++] = logf(line->output_tokens > 1 ? line->output_tokens : 1);
     }
     if (line->domain == DOMAIN_ABSENT || score->domain == NULL)
         return;
@@ -177,6 +190,24 @@ static void put_answered(json_t *out, const struct answered *answered)
     json_object_set_new(out, "cascade", cascade);
 }
 
+/* log_error: mean of |log said - log was|; log_error_of_mean: the same of one number for all, their geometric mean; ratio: of the sums. */
+static void put_lengths(json_t *out, const struct lengths *lengths)
+{
+    double error = 0, constant = 0, mean = 0, said = 0, was = 0, n = (double)lengths->n;
+    if (lengths->n == 0)
+        return;
+    for (size_t i = 0; i < lengths->n; i++)
+        mean += (double)lengths->was[i] / n;
+    for (size_t i = 0; i < lengths->n; i++) {
+        error += fabs((double)lengths->said[i] - (double)lengths->was[i]) / n;
+        constant += fabs(mean - (double)lengths->was[i]) / n;
+        said += exp((double)lengths->said[i]);
+        was += exp((double)lengths->was[i]);
+    }
+    json_object_set_new(out, "output_tokens", json_pack("{s:I,s:f,s:f,s:f}", "n", (json_int_t)lengths->n, "log_error", error, "log_error_of_mean", constant,
+                                                        "ratio", said / was));
+}
+
 static json_t *report(const struct evaluation *e, const struct head *head)
 {
     json_t *out = json_pack("{s:s,s:I}", "head", head->id, "n", (json_int_t)e->n);
@@ -195,6 +226,7 @@ static json_t *report(const struct evaluation *e, const struct head *head)
     put_probability(out, "local", e->p_local, e->true_local, e->n_local);
     put_probability(out, "remote", e->p_remote, e->true_remote, e->n_remote);
     put_answered(out, &e->answered);
+    put_lengths(out, &e->lengths);
     if (e->n_scope > 0) {
         json_object_set_new(out, "n_in_scope", json_integer((json_int_t)e->n_domain));
         json_object_set_new(out, "n_oos", json_integer((json_int_t)(e->n_scope - e->n_domain)));
@@ -207,13 +239,14 @@ static json_t *report(const struct evaluation *e, const struct head *head)
     for (int tier = 0; tier < N_TIERS; tier++)
         if (e->tier_n[tier] > 0)
             json_object_set_new(tiers, score_tier_name((enum score_tier)tier),
-                                json_pack("{s:I,s:f}", "n", (json_int_t)e->tier_n[tier], "mean_us",
+                                json_pack("{s:I,s:f,s:f}", "n", (json_int_t)e->tier_n[tier], "share", (double)e->tier_n[tier] / (double)e->n, "mean_us",
                                           (double)e->tier_us[tier] / (double)e->tier_n[tier]));
     json_object_set_new(out, "tiers", tiers);
     return out;
 }
 
-int head_evaluate(const struct head *head, struct model *encoder, const char *data_path, json_t **out, struct error *err)
+int head_evaluate(const struct head *head, struct model *encoder, const char *data_path, const struct score_limits *limits, json_t **out,
+                  struct error *err)
 {
     struct lines lines;
     struct evaluation e = {.head = head};
@@ -233,14 +266,20 @@ int head_evaluate(const struct head *head, struct model *encoder, const char *da
     }
     float **const columns[N_COLUMNS] = {&e.gains, &e.local, &e.remote, &e.p_local, &e.p_remote, &e.oos, &e.is_oos, &e.true_local, &e.true_remote,
                                  &e.answered.gains, &e.answered.local, &e.answered.remote, &e.answered.p_local,
-                                 &e.answered.before, &e.answered.alone, &e.answered.either, &e.answered.probed};
+                                 &e.answered.before, &e.answered.alone, &e.answered.either, &e.answered.probed,
+                                 &e.lengths.said, &e.lengths.was};
     for (size_t i = 0; i < N_COLUMNS; i++)
         *columns[i] = block + i * e.n;
     for (size_t i = 0; i < e.n && status == 0; i++) {
         struct arena arena;
         struct score score;
         arena_init(&arena, 0);
-        status = scorer_score_text(scorer, lines.items[i].text, &arena, &score, err);
+        if (limits != NULL && (status = scorer_score_text_within(scorer, lines.items[i].text, limits, &arena, &score, err)) == 0)
+            take_tier(&e, &score);
+        if (status == 0)
+            status = scorer_score_text(scorer, lines.items[i].text, &arena, &score, err);
+        if (status == 0 && limits == NULL)
+            take_tier(&e, &score);
         if (status == 0) {
             take(&e, &lines, &lines.items[i], &score);
             status = take_answer(&e, scorer, &lines.items[i], &score, err);

@@ -45,38 +45,37 @@ static int compare_encoded(const void *a, const void *b)
     return x->place < y->place ? -1 : x->place > y->place;
 }
 
-static int embed_batch(struct examples *examples, struct model *encoder, const struct encoded *encoded, size_t n, float *scratch, struct error *err)
+/* embeddings and inners (or NULL) of n texts, each put at its place. scratch: room for 2 × n vectors. */
+static int embed_batch(struct model *encoder, const struct encoded *encoded, size_t n, float *scratch, float *embeddings, float *inners, struct error *err)
 {
     struct encoder_input inputs[BATCH];
-    size_t width = (size_t)examples->n_embd;
+    size_t width = (size_t)model_info_peek(encoder)->n_embd;
     for (size_t i = 0; i < n; i++)
         inputs[i] = (struct encoder_input){.ids = encoded[i].ids.data, .n = encoded[i].ids.n};
-    int status = model_embed_inner(encoder, inputs, n, scratch, scratch + BATCH * width, err);
+    int status = inners != NULL ? model_embed_inner(encoder, inputs, n, scratch, scratch + BATCH * width, err) : model_embed(encoder, inputs, n, scratch, err);
     for (size_t i = 0; i < n && status == 0; i++) {
-        memcpy(examples->embeddings + encoded[i].place * width, scratch + i * width, width * sizeof *scratch);
-        memcpy(examples->inners + encoded[i].place * width, scratch + (BATCH + i) * width, width * sizeof *scratch);
+        memcpy(embeddings + encoded[i].place * width, scratch + i * width, width * sizeof *scratch);
+        if (inners != NULL)
+            memcpy(inners + encoded[i].place * width, scratch + (BATCH + i) * width, width * sizeof *scratch);
     }
     return status;
 }
 
-static int embed_all(struct examples *examples, struct model *encoder, bool quiet, struct error *err)
+int lines_embed(const struct lines *lines, struct model *encoder, float *embeddings, float *inners, bool quiet, struct error *err)
 {
-    size_t n = examples->lines.n;
-    examples->n_embd = model_info_peek(encoder)->n_embd;
-    examples->embeddings = malloc(n * (size_t)examples->n_embd * sizeof *examples->embeddings);
-    examples->inners = malloc(n * (size_t)examples->n_embd * sizeof *examples->inners);
-    float *scratch = malloc(2 * (size_t)BATCH * (size_t)examples->n_embd * sizeof *scratch);
+    size_t n = lines->n;
+    float *scratch = malloc(2 * (size_t)BATCH * (size_t)model_info_peek(encoder)->n_embd * sizeof *scratch);
     struct encoded *encoded = calloc(n, sizeof *encoded);
-    int status = examples->embeddings == NULL || examples->inners == NULL || scratch == NULL || encoded == NULL ? error_set(err, WEIR_E_MEMORY, "", "out of memory") : 0;
+    int status = scratch == NULL || encoded == NULL ? error_set(err, WEIR_E_MEMORY, "", "out of memory") : 0;
     for (size_t i = 0; i < n && status == 0; i++) {
         encoded[i].place = i;
-        status = model_text_ids(encoder, examples->lines.items[i].text, &encoded[i].ids, err);
+        status = model_text_ids(encoder, lines->items[i].text, &encoded[i].ids, err);
     }
     if (status == 0)
         qsort(encoded, n, sizeof *encoded, compare_encoded);
     for (size_t i = 0; i < n && status == 0; i += BATCH) {
         size_t batch = n - i < BATCH ? n - i : BATCH;
-        status = embed_batch(examples, encoder, encoded + i, batch, scratch, err);
+        status = embed_batch(encoder, encoded + i, batch, scratch, embeddings, inners, err);
         progress_show(quiet, "embedding", i + batch, n);
     }
     for (size_t i = 0; encoded != NULL && i < n; i++)
@@ -86,7 +85,32 @@ static int embed_all(struct examples *examples, struct model *encoder, bool quie
     return status;
 }
 
-int examples_read(struct examples *examples, const char *path, struct model *encoder, struct pool *pool, bool quiet, struct error *err)
+static int embed_all(struct examples *examples, struct model *encoder, bool quiet, struct error *err)
+{
+    size_t n = examples->lines.n;
+    examples->n_embd = model_info_peek(encoder)->n_embd;
+    examples->embeddings = malloc(n * (size_t)examples->n_embd * sizeof *examples->embeddings);
+    examples->inners = malloc(n * (size_t)examples->n_embd * sizeof *examples->inners);
+    if (examples->embeddings == NULL || examples->inners == NULL)
+        return error_set(err, WEIR_E_MEMORY, "", "out of memory");
+    return lines_embed(&examples->lines, encoder, examples->embeddings, examples->inners, quiet, err);
+}
+
+/* Each text's vector by the table. */
+static int embed_static(struct examples *examples, const struct static_table *table, struct model *encoder, struct error *err)
+{
+    size_t n = examples->lines.n, width = (size_t)table->n_dims;
+    examples->statics = malloc(n * width * sizeof *examples->statics);
+    if (examples->statics == NULL)
+        return error_set(err, WEIR_E_MEMORY, "", "out of memory");
+    int status = 0;
+    for (size_t i = 0; i < n && status == 0; i++)
+        status = static_table_embed(table, model_tokenizer_peek(encoder), examples->lines.items[i].text, examples->statics + i * width, err);
+    return status;
+}
+
+int examples_read(struct examples *examples, const char *path, struct model *encoder, const struct static_table *table, struct pool *pool, bool quiet,
+                  struct error *err)
 {
     *examples = (struct examples){0};
     int status = lines_read(&examples->lines, path, err);
@@ -101,7 +125,8 @@ int examples_read(struct examples *examples, const char *path, struct model *enc
     pool_run(pool, (int)((n + TEXTS_PER_CHUNK - 1) / TEXTS_PER_CHUNK), features_chunk, &job);
     if (job.failed)
         return error_set(err, WEIR_E_MEMORY, path, "out of memory");
-    return encoder != NULL ? embed_all(examples, encoder, quiet, err) : 0;
+    status = encoder != NULL ? embed_all(examples, encoder, quiet, err) : 0;
+    return status == 0 && encoder != NULL && table != NULL ? embed_static(examples, table, encoder, err) : status;
 }
 
 void examples_release(struct examples *examples)
@@ -112,6 +137,7 @@ void examples_release(struct examples *examples)
     free(examples->grams);
     free(examples->embeddings);
     free(examples->inners);
+    free(examples->statics);
     lines_release(&examples->lines);
     *examples = (struct examples){0};
 }

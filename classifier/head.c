@@ -1,20 +1,21 @@
 /* Head: making and freeing, and what a domain head sees of a text. */
 #include "head.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 static const float EMBEDDING_SCALE = 6, SKETCH_BESIDE = 3, SKETCH_ALONE = 6;
 
-const char *const head_target_names[N_HEAD_TARGETS] = {"local", "remote"};
-const char *const head_view_names[N_HEAD_VIEWS] = {"features", "encoder"};
+const char *const head_target_names[N_HEAD_TARGETS] = {"local", "remote", "tokens"};
+const char *const head_view_names[N_HEAD_VIEWS] = {"features", "static", "encoder"};
 
 struct head *head_new(void)
 {
     struct head *head = calloc(1, sizeof *head);
     if (head == NULL)
         return NULL;
-    head->settle_low = -1;
-    head->settle_high = 2;
+    for (int view = 0; view < N_HEAD_VIEWS; view++)
+        head->settle[view] = (struct head_settle){-1, 2, INFINITY};
     return head;
 }
 
@@ -24,6 +25,8 @@ void head_close(struct head *head)
         return;
     json_decref(head->metrics);
     map_release(&head->map);
+    map_release(&head->static_map);
+    static_table_release(&head->table);
     map_release(&head->answer.map);
     linear_release(&head->answer.local.weights);
     for (int view = 0; view < N_HEAD_VIEWS; view++) {
@@ -57,17 +60,41 @@ bool head_judges_probe(const struct head *head)
     return head->answer.by_probe.present;
 }
 
+bool head_has_view(const struct head *head, enum head_view view)
+{
+    return view == VIEW_FEATURES || (head->map.n_embd > 0 && (view == VIEW_ENCODER || head->table.n_tokens > 0));
+}
+
+const struct map *head_map(const struct head *head, enum head_view view)
+{
+    return view == VIEW_STATIC ? &head->static_map : &head->map;
+}
+
+int head_static_init(struct head *head)
+{
+    const struct map *map = &head->map;
+    struct map *out = &head->static_map;
+    int status = map_init(out, map->kind, head->table.n_dims, map->n_landmarks);
+    if (status < 0)
+        return status;
+    memcpy(out->mean, map->mean, sizeof out->mean);
+    memcpy(out->inverse_sd, map->inverse_sd, sizeof out->inverse_sd);
+    memcpy(out->idf, map->idf, N_BUCKETS * sizeof *out->idf);
+    memcpy(out->forms, map->forms, (size_t)map->n_landmarks * N_SURFACE * sizeof *out->forms);
+    return 0;
+}
+
 int head_domain_inputs(const struct head *head, enum head_view view)
 {
-    return N_SKETCH + (view == VIEW_ENCODER ? head->map.n_embd : 0);
+    return N_SKETCH + (view == VIEW_FEATURES ? 0 : head_map(head, view)->n_embd);
 }
 
 void head_domain_input(const struct head *head, enum head_view view, const float *sketch, const float *embedding, float *out)
 {
-    float scale = view == VIEW_ENCODER ? SKETCH_BESIDE : SKETCH_ALONE;
+    float scale = view == VIEW_FEATURES ? SKETCH_ALONE : SKETCH_BESIDE;
+    int width = head_domain_inputs(head, view) - N_SKETCH;
     for (int i = 0; i < N_SKETCH; i++)
         out[i] = scale * sketch[i] * 0.70710678F; /* The sketch's two halves have length 1 each. */
-    if (view == VIEW_ENCODER)
-        for (int i = 0; i < head->map.n_embd; i++)
-            out[N_SKETCH + i] = EMBEDDING_SCALE * embedding[i];
+    for (int i = 0; i < width; i++)
+        out[N_SKETCH + i] = EMBEDDING_SCALE * embedding[i];
 }

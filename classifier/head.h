@@ -10,16 +10,20 @@
 #include "promise.h"
 #include "rules.h"
 #include "softmax.h"
+#include "static_table.h"
 #include "weir_classifier.h"
 
-/* Whose success a head gives the probability of, from the whole map or, without an encoder's pass, from features alone. */
-enum head_target { HEAD_LOCAL, HEAD_REMOTE, N_HEAD_TARGETS };
-enum head_view { VIEW_FEATURES, VIEW_ENCODER, N_HEAD_VIEWS };
+/* What is foretold: whose success, as a probability, or how many tokens a remote answer takes, as a logarithm; that by the features
+ * alone, for meaning adds little to it. */
+enum head_target { HEAD_LOCAL, HEAD_REMOTE, HEAD_TOKENS, N_HEAD_TARGETS };
+enum { N_HEAD_MODELS = HEAD_TOKENS }; /* The targets before it are probabilities of success. */
+/* What it is foretold from: the features alone, with the static table's vector, or with an encoder's pass. */
+enum head_view { VIEW_FEATURES, VIEW_STATIC, VIEW_ENCODER, N_HEAD_VIEWS };
 
 struct head_linear {
     bool present;
     struct linear weights;
-    struct platt platt;
+    struct platt platt;       /* Of HEAD_TOKENS: the logarithm of the expected number is slope × value + shift. */
     struct isotonic isotonic; /* Of the probability that platt gives; n = 0: `weir calibrate` has not been there. */
 };
 
@@ -72,15 +76,19 @@ struct head {
     int64_t n_lines;
     json_t *metrics; /* Cross-validated, as training found them. */
     struct map map;
+    struct static_table table; /* n_tokens = 0: none. */
+    struct map static_map;     /* On its vectors; forms and words as in map. */
     struct head_linear linear[N_HEAD_VIEWS][N_HEAD_TARGETS];
     struct head_gain gain[N_HEAD_VIEWS];
     struct head_domain domain[N_HEAD_VIEWS];
     int n_domains;
     char **domains;
     struct head_rule rules[N_RULES];
-    /* The features tier answers alone where its P(local) is at most low or at least high; low < 0 and high > 1: never. */
-    float settle_low;
-    float settle_high;
+    /* A tier before the last answers alone where its P(local) is at most low or at least high; low < 0 and high > 1: never. Its gain
+     * is seldom more than margin from the encoder's, so it answers alone too where no threshold lies that near; INFINITY: never. */
+    struct head_settle {
+        float low, high, margin;
+    } settle[N_HEAD_VIEWS];
     struct head_promises promises;
     struct head_answer answer;
 };
@@ -89,6 +97,11 @@ extern const char *const head_target_names[N_HEAD_TARGETS];
 extern const char *const head_view_names[N_HEAD_VIEWS];
 
 struct head *head_new(void); /* NULL when memory runs out. head_close frees it. */
+bool head_has_view(const struct head *head, enum head_view view);
+/* The map of a view's likenesses. */
+const struct map *head_map(const struct head *head, enum head_view view);
+/* Makes the static map, of the head's table and map; its center and topics stay zero. */
+int head_static_init(struct head *head) WEIR_CHECKED;
 /* Numbers a domain head looks at: the embedding and the sketch, scaled. */
 int head_domain_inputs(const struct head *head, enum head_view view);
 void head_domain_input(const struct head *head, enum head_view view, const float *sketch, const float *embedding, float *out);

@@ -8,13 +8,16 @@
  *   24  S × 48    array: name, 32 bytes padded with zeros; uint64 offset in the file, a multiple of 4; uint64 floats
  *   …   H bytes   JSON: name, encoder {name, n_embd}, data {sha256, lines}, metrics, map {landmarks}, domains,
  *                 heads {view: {target: {bias, slope, shift, isotonic {x, y}}, gain: {slope, shift}, domain: {temperature, slope,
- *                 shift}}}, rules, settle, promises {confidence, lines, thresholds, local_shares}, answer {landmarks, bias, slope,
- *                 shift, by_text, by_confidence, by_probe {bias, input: [weight, mean, 1 / sd]}}
+ *                 shift}}}, rules, settle and settle_static {low, high, margin}, promises {confidence, lines, thresholds, local_shares},
+ *                 answer {landmarks, bias, slope, shift, by_text, by_confidence, by_probe {bias, input: [weight, mean, 1 / sd]}},
+ *                 static {encoder, dims}
  *   …   arrays
  *
  * Which arrays there must be follows from the header: "mean", "inverse_sd", "center", "topics", "forms", "idf", and for each head "view.target.dense",
  * "view.target.buckets" or "view.domain"; for "answer" its
- * own of a map ("answer.mean", …) and of a head ("answer.local.dense", "answer.local.buckets"). A file is taken whole or refused with a reason: sizes, offsets and every number are
+ * own of a map ("answer.mean", …) and of a head ("answer.local.dense", "answer.local.buckets"); for "static" the bytes of its file
+ * ("static.table", counted in words of four), "static.center" and "static.topics". Members and arrays that a reader does not know
+ * are passed over. A file is taken whole or refused with a reason: sizes, offsets and every number are
  * checked first. */
 #include "head.h"
 #include "head_format.h"
@@ -37,27 +40,52 @@ static uint64_t read_uint(const uint8_t *at, int n_bytes)
     return value;
 }
 
+static int find_array(const uint8_t *data, size_t n_bytes, uint32_t n_arrays, const char *name, const uint8_t **out, size_t *n_words, struct error *err)
+{
+    for (uint32_t i = 0; i < n_arrays; i++) {
+        const uint8_t *entry = data + HEAD_PREFIX_BYTES + (size_t)i * HEAD_ENTRY_BYTES;
+        if (entry[HEAD_NAME_BYTES - 1] != 0 || strcmp((const char *)entry, name) != 0)
+            continue;
+        uint64_t offset = read_uint(entry + HEAD_NAME_BYTES, 8), n = read_uint(entry + HEAD_NAME_BYTES + 8, 8);
+        if (offset % 4 != 0 || offset > n_bytes || n > (n_bytes - offset) / 4)
+            return error_set(err, WEIR_E_INVALID, name, "offset %llu with %llu numbers lies past the end of the file", (unsigned long long)offset, (unsigned long long)n);
+        *out = data + offset;
+        *n_words = (size_t)n;
+        return 0;
+    }
+    return error_set(err, WEIR_E_NOT_FOUND, name, "the array is missing");
+}
+
 /* Copies the named array of exactly n finite floats. */
 static int read_array(const struct reader *reader, const char *name, float *out, size_t n)
 {
-    for (uint32_t i = 0; i < reader->n_arrays; i++) {
-        const uint8_t *entry = reader->data + HEAD_PREFIX_BYTES + (size_t)i * HEAD_ENTRY_BYTES;
-        if (entry[HEAD_NAME_BYTES - 1] != 0 || strcmp((const char *)entry, name) != 0)
-            continue;
-        uint64_t offset = read_uint(entry + HEAD_NAME_BYTES, 8), count = read_uint(entry + HEAD_NAME_BYTES + 8, 8);
-        if (count != n)
-            return error_set(reader->err, WEIR_E_INVALID, name, "has %llu numbers, %zu are needed", (unsigned long long)count, n);
-        if (offset % 4 != 0 || offset > reader->n_bytes || n > (reader->n_bytes - offset) / 4)
-            return error_set(reader->err, WEIR_E_INVALID, name, "offset %llu with %zu numbers lies past the end of the file", (unsigned long long)offset, n);
-        for (size_t k = 0; k < n; k++) {
-            uint32_t bits = (uint32_t)read_uint(reader->data + offset + 4 * k, 4);
-            memcpy(&out[k], &bits, sizeof bits);
-            if (!isfinite(out[k]))
-                return error_set(reader->err, WEIR_E_INVALID, name, "number %zu is not finite", k);
-        }
-        return 0;
+    const uint8_t *at;
+    size_t count;
+    int status = find_array(reader->data, reader->n_bytes, reader->n_arrays, name, &at, &count, reader->err);
+    if (status < 0)
+        return status;
+    if (count != n)
+        return error_set(reader->err, WEIR_E_INVALID, name, "has %zu numbers, %zu are needed", count, n);
+    for (size_t k = 0; k < n; k++) {
+        uint32_t bits = (uint32_t)read_uint(at + 4 * k, 4);
+        memcpy(&out[k], &bits, sizeof bits);
+        if (!isfinite(out[k]))
+            return error_set(reader->err, WEIR_E_INVALID, name, "number %zu is not finite", k);
     }
-    return error_set(reader->err, WEIR_E_INVALID, name, "the array is missing");
+    return 0;
+}
+
+bool head_bytes_find(const uint8_t *data, size_t n_bytes, const char *name, const uint8_t **out, size_t *n_out)
+{
+    if (n_bytes < HEAD_PREFIX_BYTES || memcmp(data, HEAD_MAGIC, HEAD_MAGIC_BYTES) != 0 || read_uint(data + 8, 4) != HEAD_VERSION)
+        return false;
+    uint64_t n_arrays = read_uint(data + 16, 4);
+    size_t n_words;
+    if (n_arrays > HEAD_MOST_ARRAYS || HEAD_PREFIX_BYTES + n_arrays * HEAD_ENTRY_BYTES > n_bytes ||
+        find_array(data, n_bytes, (uint32_t)n_arrays, name, out, &n_words, NULL) < 0)
+        return false;
+    *n_out = 4 * n_words;
+    return true;
 }
 
 /* The arrays of a map of known size; their names begin with prefix. */
@@ -217,7 +245,7 @@ static int parse_target(struct head *head, const struct reader *reader, const js
     if (status <= 0)
         return status;
     snprintf(prefix, sizeof prefix, "%s.%s", head_view_names[view], head_target_names[target]);
-    return parse_linear(reader, object, prefix, head->map.n_landmarks, &head->linear[view][target]);
+    return parse_linear(reader, object, prefix, head_map(head, (enum head_view)view)->n_landmarks, &head->linear[view][target]);
 }
 
 static int parse_blend(const json_t *object, const char *name, struct blend *blend, struct error *err)
@@ -318,15 +346,15 @@ static int parse_rules(struct head *head, const json_t *header, struct error *er
     int status = json_member_object(header, "rules", &rules, err);
     for (int i = 0; status == 1 && i < N_RULES; i++) {
         struct head_rule *rule = &head->rules[i];
-        double p[5];
+        double p[6];
         int64_t domain;
         int found = json_member_object(rules, rule_names[i], &object, err);
         if (found < 0)
             return found;
         if (found == 0)
             continue;
-        static const char *const names[5] = {"p_local", "p_remote", "gain", "domain_p", "oos"};
-        for (int k = 0; k < 5; k++) {
+        static const char *const names[6] = {"p_local", "p_remote", "gain", "domain_p", "oos", "output_tokens"};
+        for (int k = 0; k < 6; k++) {
             p[k] = NAN;
             if (json_member_f64(object, names[k], &p[k], err) < 0)
                 return WEIR_E_INVALID;
@@ -337,7 +365,8 @@ static int parse_rules(struct head *head, const json_t *header, struct error *er
             return WEIR_E_INVALID;
         rule->enough = true;
         rule->domain = (int)domain;
-        rule->answer = (struct score){.p_local = (float)p[0], .p_remote = (float)p[1], .gain = (float)p[2], .domain_p = (float)p[3], .oos = (float)p[4]};
+        rule->answer = (struct score){.p_local = (float)p[0], .p_remote = (float)p[1], .gain = (float)p[2], .domain_p = (float)p[3], .oos = (float)p[4],
+                                      .output_tokens = (float)p[5]};
     }
     return status < 0 ? status : 0;
 }
@@ -364,12 +393,58 @@ static int parse_map(struct head *head, const struct reader *reader, const json_
     return read_map(reader, "", &head->map);
 }
 
+static int parse_static(struct head *head, const struct reader *reader, const json_t *header)
+{
+    const uint8_t *at;
+    size_t n_words;
+    json_t *object;
+    int status = json_member_object(header, "static", &object, reader->err);
+    if (status <= 0)
+        return status;
+    if (head->map.n_embd == 0)
+        return error_set(reader->err, WEIR_E_INVALID, "static", "needs an encoder");
+    status = find_array(reader->data, reader->n_bytes, reader->n_arrays, "static.table", &at, &n_words, reader->err);
+    if (status == 0 && (status = static_table_parse(&head->table, at, 4 * n_words, reader->err)) < 0)
+        return error_prefix(reader->err, "static.table: ");
+    if (status == 0 && head_static_init(head) < 0)
+        status = error_set(reader->err, WEIR_E_MEMORY, "static", "out of memory");
+    if (status == 0)
+        status = read_array(reader, "static.center", head->static_map.center, (size_t)head->static_map.n_embd);
+    if (status == 0)
+        status = read_array(reader, "static.topics", head->static_map.topics, (size_t)head->static_map.n_landmarks * (size_t)head->static_map.n_embd);
+    return status;
+}
+
+static int parse_settle(struct head *head, const json_t *header, struct error *err)
+{
+    static const struct {
+        const char *name;
+        enum head_view view;
+    } members[] = {{"settle", VIEW_FEATURES}, {"settle_static", VIEW_STATIC}};
+    for (size_t i = 0; i < sizeof members / sizeof *members; i++) {
+        json_t *settle;
+        double low, high, margin = (double)INFINITY;
+        struct head_settle *out = &head->settle[members[i].view];
+        int status = json_member_object(header, members[i].name, &settle, err);
+        if (status == 0)
+            continue;
+        if (status < 0 || (status = need_number(settle, "low", &low, err)) < 0 || (status = need_number(settle, "high", &high, err)) < 0 ||
+            (status = json_member_f64(settle, "margin", &margin, err)) < 0)
+            return error_prefix(err, "settle.");
+        if (!(margin >= 0))
+            return error_set(err, WEIR_E_INVALID, members[i].name, "the margin is negative");
+        *out = (struct head_settle){(float)low, (float)high, (float)margin};
+    }
+    return 0;
+}
+
 static int parse_header(struct head *head, const struct reader *reader, const json_t *header)
 {
-    json_t *heads, *view_json, *data, *settle;
+    json_t *heads, *view_json, *data;
     struct error *err = reader->err;
     int status;
     if ((status = copy_word(header, "name", head->name, sizeof head->name, err)) < 0 || (status = parse_map(head, reader, header)) < 0 ||
+        (status = parse_static(head, reader, header)) < 0 ||
         (status = parse_domains(head, header, err)) < 0 || (status = parse_rules(head, header, err)) < 0 || (status = parse_promises(head, header, err)) < 0 ||
         (status = parse_answer(head, reader, header)) < 0 ||
         (status = json_member_object(header, "data", &data, err)) < 0)
@@ -377,15 +452,8 @@ static int parse_header(struct head *head, const struct reader *reader, const js
     if (status == 1 && ((status = copy_word(data, "sha256", head->data_sha256, sizeof head->data_sha256, err)) < 0 ||
                         (status = need_integer(data, "lines", 0, INT64_MAX, &head->n_lines, err)) < 0))
         return error_prefix(err, "data.");
-    if ((status = json_member_object(header, "settle", &settle, err)) < 0)
+    if ((status = parse_settle(head, header, err)) < 0)
         return status;
-    if (status == 1) {
-        double low, high;
-        if ((status = need_number(settle, "low", &low, err)) < 0 || (status = need_number(settle, "high", &high, err)) < 0)
-            return error_prefix(err, "settle.");
-        head->settle_low = (float)low;
-        head->settle_high = (float)high;
-    }
     head->metrics = json_incref(json_object_get(header, "metrics"));
     if ((status = json_member_object(header, "heads", &heads, err)) <= 0)
         return status < 0 ? status : error_set(err, WEIR_E_INVALID, "heads", "is required");
@@ -394,8 +462,9 @@ static int parse_header(struct head *head, const struct reader *reader, const js
             return status;
         if (status == 0)
             continue;
-        if (view == VIEW_ENCODER && head->map.n_embd == 0)
-            return error_set(err, WEIR_E_INVALID, "heads.encoder", "needs an encoder");
+        if (!head_has_view(head, (enum head_view)view))
+            return error_set(err, WEIR_E_INVALID, view == VIEW_ENCODER ? "heads.encoder" : "heads.static", "needs an encoder%s",
+                             view == VIEW_STATIC ? " and a static table" : "");
         for (int target = 0; target < N_HEAD_TARGETS; target++)
             if ((status = parse_target(head, reader, view_json, view, target)) < 0)
                 return status;

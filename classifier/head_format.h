@@ -2,6 +2,8 @@
 #ifndef WEIR_CLASSIFIER_HEAD_FORMAT_H
 #define WEIR_CLASSIFIER_HEAD_FORMAT_H
 
+#include "weir_base.h"
+
 enum {
     HEAD_VERSION = 3,
     HEAD_PREFIX_BYTES = 24,
@@ -14,5 +16,8 @@ enum {
 };
 #define HEAD_MAGIC "WEIRHEAD" /* Without its zero. */
 enum { HEAD_MAGIC_BYTES = 8 };
+
+/* The bytes of a named array that lies wholly in a head file's n_bytes; false: it is no head file of this version, or has none. */
+bool head_bytes_find(const uint8_t *data, size_t n_bytes, const char *name, const uint8_t **out, size_t *n_out);
 
 #endif

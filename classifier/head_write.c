@@ -26,19 +26,24 @@ static void write_uint(struct buffer *out, uint64_t value, int n_bytes)
 }
 
 /* Offsets count from the first array until the header's length is known. */
-static void write_array(struct writer *writer, const char *name, const float *values, size_t n)
+static void write_entry(struct writer *writer, const char *name, size_t n)
 {
     char padded[HEAD_NAME_BYTES] = {0};
     snprintf(padded, sizeof padded, "%s", name);
     buffer_append(&writer->entries, padded, sizeof padded);
     write_uint(&writer->entries, writer->arrays.n, 8);
     write_uint(&writer->entries, n, 8);
+    writer->n_arrays++;
+}
+
+static void write_array(struct writer *writer, const char *name, const float *values, size_t n)
+{
+    write_entry(writer, name, n);
     for (size_t i = 0; i < n; i++) {
         uint32_t bits;
         memcpy(&bits, &values[i], sizeof bits);
         write_uint(&writer->arrays, bits, 4);
     }
-    writer->n_arrays++;
 }
 
 static json_t *numbers_json(const float *values, int n)
@@ -123,21 +128,28 @@ static json_t *rules_json(const struct head *head)
         if (!rule->enough)
             continue;
         json_object_set_new(rules, rule_names[i],
-                            json_pack("{s:o,s:o,s:f,s:i,s:f,s:f}", "p_local", number_or_null(rule->answer.p_local), "p_remote",
+                            json_pack("{s:o,s:o,s:f,s:i,s:f,s:f,s:o}", "p_local", number_or_null(rule->answer.p_local), "p_remote",
                                       number_or_null(rule->answer.p_remote), "gain", (double)rule->answer.gain, "domain", rule->domain,
-                                      "domain_p", (double)rule->answer.domain_p, "oos", (double)rule->answer.oos));
+                                      "domain_p", (double)rule->answer.domain_p, "oos", (double)rule->answer.oos, "output_tokens",
+                                      number_or_null(rule->answer.output_tokens)));
     }
     return rules;
 }
 
+static json_t *settle_json(const struct head_settle *settle)
+{
+    return json_pack("{s:f,s:f,s:o}", "low", (double)settle->low, "high", (double)settle->high, "margin",
+                     isfinite(settle->margin) ? json_real((double)settle->margin) : json_null());
+}
+
 static json_t *header_json(const struct head *head, struct writer *writer)
 {
-    json_t *header = json_pack("{s:s,s:{s:i},s:{s:s,s:I},s:{s:f,s:f}}", "name", head->name, "map", "landmarks",
+    json_t *header = json_pack("{s:s,s:{s:i},s:{s:s,s:I},s:o}", "name", head->name, "map", "landmarks",
                                head->map.n_landmarks, "data", "sha256", head->data_sha256, "lines", (json_int_t)head->n_lines, "settle",
-                               "low", (double)head->settle_low, "high", (double)head->settle_high);
+                               settle_json(&head->settle[VIEW_FEATURES]));
     json_t *heads = json_object(), *domains = json_array();
     for (int view = 0; view < N_HEAD_VIEWS; view++)
-        if (view == VIEW_FEATURES || head->map.n_embd > 0)
+        if (head_has_view(head, (enum head_view)view))
             json_object_set_new(heads, head_view_names[view], view_json_and_arrays(head, view, writer));
     for (int i = 0; i < head->n_domains; i++)
         json_array_append_new(domains, json_string(head->domains[i]));
@@ -159,12 +171,35 @@ static json_t *header_json(const struct head *head, struct writer *writer)
             json_object_set_new(answer, "by_probe", blend_json(&head->answer.by_probe));
         json_object_set_new(header, "answer", answer);
     }
+    if (head->table.n_tokens > 0) {
+        json_object_set_new(header, "static", json_pack("{s:s,s:i}", "encoder", head->table.encoder, "dims", head->table.n_dims));
+        json_object_set_new(header, "settle_static", settle_json(&head->settle[VIEW_STATIC]));
+    }
     if (head->promises.present)
         json_object_set_new(header, "promises",
                             json_pack("{s:f,s:I,s:o,s:o}", "confidence", head->promises.confidence, "lines", (json_int_t)head->promises.n_lines,
                                       "thresholds", numbers_json(head->promises.thresholds, N_PROMISES), "local_shares",
                                       numbers_json(head->promises.local_shares, N_PROMISES)));
     return header;
+}
+
+/* The table's own bytes, and where the landmarks lie for it. */
+static int write_static(struct writer *writer, const struct head *head, struct error *err)
+{
+    struct buffer bytes;
+    const struct map *map = &head->static_map;
+    if (head->table.n_tokens == 0)
+        return 0;
+    buffer_init(&bytes, HEAD_MOST_FILE_BYTES);
+    int status = static_table_format(&head->table, &bytes, err);
+    if (status == 0) {
+        write_entry(writer, "static.table", bytes.n / 4);
+        buffer_append_str(&writer->arrays, buffer_str(&bytes));
+        write_array(writer, "static.center", map->center, (size_t)map->n_embd);
+        write_array(writer, "static.topics", map->topics, (size_t)map->n_landmarks * (size_t)map->n_embd);
+    }
+    buffer_release(&bytes);
+    return status;
 }
 
 int head_write(const struct head *head, const char *path, struct error *err)
@@ -176,6 +211,7 @@ int head_write(const struct head *head, const char *path, struct error *err)
     buffer_init(&text, HEAD_MOST_HEADER_BYTES);
     buffer_init(&file, HEAD_MOST_FILE_BYTES);
     write_map(&writer, "", &head->map);
+    int status = write_static(&writer, head, err);
     json_t *header = header_json(head, &writer);
     json_write(header, &text);
     while ((HEAD_PREFIX_BYTES + writer.entries.n + text.n) % 16 != 0)
@@ -195,7 +231,8 @@ int head_write(const struct head *head, const char *path, struct error *err)
     buffer_append_str(&file, buffer_str(&writer.entries));
     buffer_append_str(&file, buffer_str(&text));
     buffer_append_str(&file, buffer_str(&writer.arrays));
-    int status = file.failed || text.failed || writer.arrays.failed ? error_set(err, WEIR_E_MEMORY, path, "the head does not fit in memory")
+    if (status == 0)
+        status = file.failed || text.failed || writer.arrays.failed ? error_set(err, WEIR_E_MEMORY, path, "the head does not fit in memory")
                                                                      : file_write_atomic(path, file.data, file.n, 0644, err);
     json_decref(header);
     buffer_release(&writer.entries);

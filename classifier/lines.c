@@ -6,7 +6,7 @@
 
 #include <math.h>
 
-enum { MOST_LINES = 200000, MOST_DOMAINS = 4096, LONGEST_NAME = 200 };
+enum { MOST_LINES = 200000, MOST_DOMAINS = 4096, LONGEST_NAME = 200, MOST_TOKENS = 1000000 };
 static const size_t MOST_BYTES = (size_t)2 << 30;
 
 static int read_score(const json_t *scores, const char *name, float *out, struct error *err)
@@ -66,6 +66,16 @@ static int read_label(const json_t *object, float *out, struct error *err)
     return 0;
 }
 
+static int read_tokens(const json_t *object, float *out, struct error *err)
+{
+    double value = NAN;
+    int status = json_member_f64(object, "output_tokens", &value, err);
+    if (status == 1 && !(value >= 0 && value <= MOST_TOKENS))
+        return error_set(err, WEIR_E_INVALID, "output_tokens", "must be in 0 … %d", MOST_TOKENS);
+    *out = (float)value;
+    return status < 0 ? status : 0;
+}
+
 /* The domain's name stays in `names` until all are known: items hold the place of first appearance until then. */
 static int read_domain(struct lines *lines, json_t *seen, const json_t *object, int *out, struct error *err)
 {
@@ -116,6 +126,8 @@ static int read_line(struct lines *lines, json_t *seen, str text, struct line *o
         status = read_score(scores, "remote", &out->remote, err);
     if (status == 0)
         status = read_label(object, &out->label, err);
+    if (status == 0)
+        status = read_tokens(object, &out->output_tokens, err);
     if (status == 0)
         status = read_domain(lines, seen, object, &out->domain, err);
     if (status == 0 && (status = answer_read(object, &out->answer, err)) == 1) {

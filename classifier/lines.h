@@ -11,6 +11,7 @@ struct line {
     float label;  /* 1: the local model was right; NAN: not given. From "label", else from the local score. */
     float local;  /* Scores in 0…1, NAN: not given. A label stands for the local score where there is none. */
     float remote;
+    float output_tokens;  /* Of a remote model's answer, NAN: not given. */
     struct answer answer; /* The local model's; text.data NULL: not given. */
     int domain;   /* Index into names, DOMAIN_OOS or DOMAIN_ABSENT. */
 };

@@ -128,9 +128,14 @@ static float gain_in_use(const struct recalibration *re, size_t i)
     struct score score;
     if (head_rule_value(re->head, re->examples.lines.items[i].text, &score))
         return score.gain;
-    if (re->scores[VIEW_ENCODER] == NULL || head_settles(re->head, &re->scores[VIEW_FEATURES][i]))
+    if (re->scores[VIEW_ENCODER] == NULL || head_settles(re->head, VIEW_FEATURES, &re->scores[VIEW_FEATURES][i]))
         return re->scores[VIEW_FEATURES][i].gain;
-    return re->scores[VIEW_ENCODER][i].gain;
+    float gain = re->scores[VIEW_ENCODER][i].gain;
+    if (re->scores[VIEW_STATIC] != NULL) {
+        const struct score *own = &re->scores[VIEW_STATIC][i];
+        gain = head_settles(re->head, VIEW_STATIC, own) ? own->gain : head_within(re->head, VIEW_STATIC, own->gain, gain);
+    }
+    return head_within(re->head, VIEW_FEATURES, re->scores[VIEW_FEATURES][i].gain, gain);
 }
 
 static int make_promises(struct recalibration *re, double confidence, json_t *report)
@@ -180,9 +185,9 @@ static int score_view(struct recalibration *re, int view)
     if (re->scores[view] == NULL)
         return WEIR_E_MEMORY;
     for (size_t i = 0; i < n && status == 0; i++) {
-        bool whole = view == VIEW_ENCODER;
-        status = head_value(re->head, examples->surfaces + i * N_SURFACE, &examples->grams[i], whole ? examples->embeddings + i * width : NULL,
-                            whole ? examples->inners + i * width : NULL, &re->scores[view][i]);
+        const float *embedding = view == VIEW_ENCODER ? examples->embeddings + i * width : view == VIEW_STATIC ? examples->statics + i * (size_t)re->head->table.n_dims : NULL;
+        status = head_value(re->head, (enum head_view)view, examples->surfaces + i * N_SURFACE, &examples->grams[i], embedding,
+                            view == VIEW_ENCODER ? examples->inners + i * width : embedding, &re->scores[view][i]);
     }
     return status;
 }
@@ -195,10 +200,10 @@ static int recalibrate(struct recalibration *re, double confidence, json_t *repo
     for (size_t i = 0; i < re->examples.lines.n; i++)
         map_weigh(&re->head->map, &re->examples.grams[i]);
     for (int view = 0; view < N_HEAD_VIEWS; view++)
-        for (int target = 0; target < N_HEAD_TARGETS; target++)
+        for (int target = 0; target < N_HEAD_MODELS; target++)
             re->head->linear[view][target].isotonic.n = 0;
     for (int view = 0; view < N_HEAD_VIEWS && status == 0; view++)
-        if (view == VIEW_FEATURES || re->head->map.n_embd > 0)
+        if (head_has_view(re->head, (enum head_view)view))
             status = score_view(re, view);
     if (status == 0)
         status = make_promises(re, confidence, report);
@@ -207,10 +212,10 @@ static int recalibrate(struct recalibration *re, double confidence, json_t *repo
             continue;
         json_t *of_view = json_object();
         json_object_set_new(views, head_view_names[view], of_view);
-        for (int target = 0; target < N_HEAD_TARGETS && status == 0; target++) {
+        for (int target = 0; target < N_HEAD_MODELS && status == 0; target++) {
             json_t *of_target = NULL;
-            /* Where features settle, their P(local) is what settling was measured on. */
-            if (view == VIEW_FEATURES && target == HEAD_LOCAL && (re->head->settle_low >= 0 || re->head->settle_high <= 1))
+            /* Where a tier settles, its P(local) is what settling was measured on. */
+            if (target == HEAD_LOCAL && head_may_settle(re->head, (enum head_view)view))
                 continue;
             status = recalibrate_target(re, view, target, &of_target);
             if (of_target != NULL)
@@ -231,7 +236,8 @@ int head_calibrate(const char *head_path, const char *data_path, const char *out
     if (status == 0 && re.head->map.n_embd > 0 && (encoder == NULL || model_info_peek(encoder)->n_embd != re.head->map.n_embd))
         status = error_set(err, WEIR_E_INVALID, head_path, "was trained with the encoder %s and is calibrated with it", re.head->encoder);
     if (status == 0)
-        status = examples_read(&re.examples, data_path, re.head->map.n_embd > 0 ? encoder : NULL, pool, options->quiet, err);
+        status = examples_read(&re.examples, data_path, re.head->map.n_embd > 0 ? encoder : NULL, re.head->table.n_tokens > 0 ? &re.head->table : NULL, pool,
+                               options->quiet, err);
     if (status == 0 && strcmp(re.examples.lines.sha256, re.head->data_sha256) == 0)
         status = error_set(err, WEIR_E_INVALID, data_path, "is what the head was trained on: calibration needs other lines");
     if (status < 0)
@@ -269,4 +275,11 @@ bool head_promise(const struct head *head, double max_regret, double *threshold,
     *confidence = promises->confidence;
     *n_lines = promises->n_lines;
     return true;
+}
+
+double head_threshold(const struct head *head, double max_regret)
+{
+    double threshold, confidence;
+    int64_t n_lines;
+    return head != NULL && head_promise(head, max_regret, &threshold, &confidence, &n_lines) ? threshold : max_regret;
 }

@@ -8,6 +8,8 @@ const char *score_tier_name(enum score_tier tier)
         return "rules";
     case TIER_FEATURES:
         return "features";
+    case TIER_STATIC:
+        return "static";
     case TIER_ENCODER:
         return "encoder";
     case TIER_PROBE:

@@ -33,6 +33,24 @@ static int compare_keyed(const void *a, const void *b)
     return x->place < y->place ? -1 : x->place > y->place;
 }
 
+/* The landmarks by their static vectors. */
+static int choose_static(struct training *training)
+{
+    struct head *head = training->head;
+    struct map *map = &head->static_map;
+    const struct examples *examples = training->examples;
+    size_t n = examples->lines.n, width = (size_t)head->table.n_dims;
+    int status = head_static_init(head);
+    if (status < 0)
+        return status;
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < width; k++)
+            map->center[k] += examples->statics[i * width + k] / (float)n;
+    for (int k = 0; k < map->n_landmarks; k++)
+        map_set_landmark(map, k, examples->surfaces + training->landmarks[k] * N_SURFACE, examples->statics + training->landmarks[k] * width);
+    return 0;
+}
+
 /* Folds by text; the lines with the smallest keys among those with scores, no text twice, become landmarks. */
 static int choose(struct training *training)
 {
@@ -43,13 +61,17 @@ static int choose(struct training *training)
     training->folds = malloc(n * sizeof *training->folds);
     training->unseen_local = malloc(n * sizeof *training->unseen_local);
     training->landmarks = malloc(MOST_LANDMARKS * sizeof *training->landmarks);
-    int status = keyed == NULL || training->folds == NULL || training->unseen_local == NULL || training->landmarks == NULL ? WEIR_E_MEMORY : 0;
+    training->settled = calloc(n, sizeof *training->settled);
+    int status = keyed == NULL || training->folds == NULL || training->landmarks == NULL || training->settled == NULL || training->unseen_local == NULL ? WEIR_E_MEMORY : 0;
+    for (int view = 0; view < N_HEAD_VIEWS; view++)
+        if ((training->gains[view] = malloc(n * sizeof **training->gains)) == NULL)
+            status = WEIR_E_MEMORY;
     for (size_t i = 0; i < n && status == 0; i++) {
         const struct line *line = &examples->lines.items[i];
         uint64_t key = line_key(training, i);
         training->folds[i] = (int)(key % N_FOLDS);
         training->unseen_local[i] = NAN;
-        if (!isnan(line->local) || !isnan(line->remote))
+        if (!isnan(line->local) || !isnan(line->remote) || !isnan(line->output_tokens))
             keyed[n_keyed++] = (struct keyed){mix(key), i};
     }
     if (status == 0 && n_keyed > 0)
@@ -65,6 +87,8 @@ static int choose(struct training *training)
     for (size_t k = 0; k < n_landmarks && status == 0; k++)
         map_set_landmark(&head->map, (int)k, examples->surfaces + training->landmarks[k] * N_SURFACE,
                          width > 0 ? examples->inners + training->landmarks[k] * width : NULL);
+    if (status == 0 && head->table.n_tokens > 0)
+        status = choose_static(training);
     for (size_t i = 0; i < n && status == 0; i++)
         map_weigh(&head->map, &examples->grams[i]);
     return status;
@@ -75,11 +99,15 @@ void train_rules(struct training *training)
     struct head *head = training->head;
     const struct lines *lines = &training->examples->lines;
     for (int rule = 0; rule < N_RULES; rule++) {
-        double local = 0, remote = 0, squares = 0, n = 0, n_remote = 0, n_oos = 0, n_domain = 0, most = 0;
+        double local = 0, remote = 0, squares = 0, n = 0, tokens = 0, n_tokens = 0, n_remote = 0, n_oos = 0, n_domain = 0, most = 0;
         int best = -1;
         for (size_t i = 0; i < lines->n; i++) {
             const struct line *line = &lines->items[i];
-            if (isnan(line->local) || rule_match(line->text) != rule)
+            if (rule_match(line->text) != rule)
+                continue;
+            n_tokens += !isnan(line->output_tokens);
+            tokens += isnan(line->output_tokens) ? 0 : (double)line->output_tokens;
+            if (isnan(line->local))
                 continue;
             n++;
             local += (double)line->local;
@@ -109,7 +137,8 @@ void train_rules(struct training *training)
                        .p_remote = (float)p_remote,
                        .gain = (float)((n_remote > 0 ? p_remote : 1) - mean),
                        .domain_p = (float)(n_domain > 0 ? most / n_domain : 0),
-                       .oos = (float)(n_domain > 0 ? n_oos / n_domain : 0)},
+                       .oos = (float)(n_domain > 0 ? n_oos / n_domain : 0),
+                       .output_tokens = (float)(n_tokens > 0 ? tokens / n_tokens : NAN)},
         };
     }
 }
@@ -136,6 +165,25 @@ static int describe(struct training *training, const char *name, struct model *e
     return 0;
 }
 
+/* The head gets the table, which must be of the encoder's vocabulary. */
+static int take_table(struct training *training, const char *path, struct model *encoder, struct error *err)
+{
+    struct static_table *table = &training->head->table;
+    char vocabulary[2 * SHA256_BYTES + 1];
+    if (encoder == NULL)
+        return error_set(err, WEIR_E_INVALID, path, "a static table is of use only with an encoder");
+    int status = static_table_open(table, path, err);
+    if (status == 0 && model_tokenizer_peek(encoder) == NULL)
+        status = error_set(err, WEIR_E_UNSUPPORTED, model_info_peek(encoder)->path, "has no tokenizer");
+    if (status == 0)
+        status = static_vocabulary(model_tokenizer_peek(encoder), vocabulary, err);
+    if (status == 0 && strcmp(vocabulary, table->vocabulary) != 0)
+        status = error_set(err, WEIR_E_INVALID, path, "was distilled from %s, whose tokenizer the encoder %s does not have", table->encoder,
+                           model_info_peek(encoder)->name);
+    training->table = table;
+    return status;
+}
+
 int head_train(const char *data_path, const char *out_path, struct model *encoder, const struct train_options *options, struct error *err)
 {
     static const struct train_options defaults;
@@ -149,8 +197,10 @@ int head_train(const char *data_path, const char *out_path, struct model *encode
     training.pool = pool_new(0);
     training.head = head_new();
     int status = training.pool == NULL || training.head == NULL ? error_set(err, WEIR_E_MEMORY, "", "out of memory") : 0;
+    if (status == 0 && options->static_path != NULL)
+        status = take_table(&training, options->static_path, encoder, err);
     if (status == 0)
-        status = examples_read(&examples, data_path, encoder, training.pool, training.quiet, err);
+        status = examples_read(&examples, data_path, encoder, training.table, training.pool, training.quiet, err);
     if (status == 0)
         status = describe(&training, options->name, encoder, err);
     if (status == 0 && choose(&training) < 0)
@@ -176,6 +226,9 @@ int head_train(const char *data_path, const char *out_path, struct model *encode
     free(training.folds);
     free(training.unseen_local);
     free(training.landmarks);
+    free(training.settled);
+    for (int view = 0; view < N_HEAD_VIEWS; view++)
+        free(training.gains[view]);
     examples_release(&examples);
     head_close(training.head);
     pool_free(training.pool);

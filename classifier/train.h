@@ -13,17 +13,20 @@ struct training {
     struct pool *pool;
     uint64_t seed;
     bool quiet;
+    const struct static_table *table; /* NULL: no static view. */
     size_t most_landmarks;
     size_t *landmarks; /* Lines that are the head's landmarks. */
     int *folds; /* Of each line, by its text: equal texts share one. */
     float *unseen_local; /* Of each line the logit of P(local) that the fit which did not see it says, with the best view; NAN: none. */
+    float *gains[N_HEAD_VIEWS]; /* Of each line by the fold that did not see it; NAN: no local or remote score. */
+    bool *settled; /* Lines that a cheaper tier would have answered alone, as its folds found. */
 };
 
-/* Gain, local and remote heads of both views with their calibration and metrics. */
+/* Gain, local, remote and length heads of all views with their calibration and metrics. */
 int train_linear(struct training *training, struct error *err) WEIR_CHECKED;
 /* P(local) after the answer, where enough lines have one. */
 int train_answer(struct training *training, struct error *err) WEIR_CHECKED;
-/* Domain heads of both views. */
+/* Domain heads of all views. */
 int train_domains(struct training *training, struct error *err) WEIR_CHECKED;
 /* What each rule's texts were like. */
 void train_rules(struct training *training);

@@ -14,7 +14,7 @@ enum { FULL_STEPS = 80, FOLD_STEPS = 45, DOMAIN_FOLDS = 3, LEAST_OOS = 10, LEAST
 
 struct domain_fit {
     struct training *training;
-    int view;
+    enum head_view view;
     float *block;          /* Inputs, row after row. */
     const float **rows;    /* Into block. */
     int *classes;          /* Of the fit under way. */
@@ -125,12 +125,15 @@ static int fit_view(struct domain_fit *fit)
     struct head *head = training->head;
     size_t n_inputs = (size_t)head_domain_inputs(head, fit->view), width = (size_t)head->map.n_embd;
     size_t n_oos = 0;
+    char what[32];
+    snprintf(what, sizeof what, "domains, %s", head_view_names[fit->view]);
     for (size_t i = 0; i < fit->n; i++) {
         const struct line *line = &training->examples->lines.items[i];
+        const float *embedding = fit->view == VIEW_ENCODER ? training->examples->embeddings + i * width
+                                 : fit->view == VIEW_STATIC ? training->examples->statics + i * (size_t)head->table.n_dims : NULL;
         fit->rows[i] = fit->block + i * n_inputs;
         fit->logit_rows[i] = fit->logits + i * (size_t)head->n_domains;
-        head_domain_input(head, fit->view, training->examples->grams[i].sketch,
-                          width > 0 && fit->view == VIEW_ENCODER ? training->examples->embeddings + i * width : NULL, fit->block + i * n_inputs);
+        head_domain_input(head, fit->view, training->examples->grams[i].sketch, embedding, fit->block + i * n_inputs);
         fit->truth[i] = line->domain >= 0 ? line->domain : -1;
         fit->is_oos[i] = line->domain == DOMAIN_OOS;
         n_oos += line->domain == DOMAIN_OOS;
@@ -139,7 +142,7 @@ static int fit_view(struct domain_fit *fit)
     int status = 0;
     for (int fold = 0; fold < DOMAIN_FOLDS && status == 0; fold++) {
         status = run_fold(fit, fold, leave_out);
-        progress_show(training->quiet, fit->view == VIEW_ENCODER ? "domains, encoder" : "domains, features", (size_t)fold + 1, DOMAIN_FOLDS + 1);
+        progress_show(training->quiet, what, (size_t)fold + 1, DOMAIN_FOLDS + 1);
     }
     if (status == 0)
         status = calibrate(fit, leave_out, have_oos);
@@ -148,7 +151,7 @@ static int fit_view(struct domain_fit *fit)
     memcpy(fit->classes, fit->truth, fit->n * sizeof *fit->classes);
     if (status == 0)
         status = fit_once(fit, &head->domain[fit->view].weights, FULL_STEPS);
-    progress_show(training->quiet, fit->view == VIEW_ENCODER ? "domains, encoder" : "domains, features", DOMAIN_FOLDS + 1, DOMAIN_FOLDS + 1);
+    progress_show(training->quiet, what, DOMAIN_FOLDS + 1, DOMAIN_FOLDS + 1);
     head->domain[fit->view].present = status == 0;
     return status;
 }
@@ -159,9 +162,9 @@ int train_domains(struct training *training, struct error *err)
     size_t n = training->examples->lines.n;
     int status = 0;
     for (int view = 0; view < N_HEAD_VIEWS && status == 0 && head->n_domains > 0; view++) {
-        if (view == VIEW_ENCODER && head->map.n_embd == 0)
+        if (!head_has_view(head, (enum head_view)view))
             continue;
-        struct domain_fit fit = {.training = training, .view = view, .n = n};
+        struct domain_fit fit = {.training = training, .view = (enum head_view)view, .n = n};
         fit.block = malloc(n * (size_t)head_domain_inputs(head, view) * sizeof *fit.block);
         fit.rows = malloc(n * sizeof *fit.rows);
         fit.classes = malloc(n * sizeof *fit.classes);

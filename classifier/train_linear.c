@@ -12,10 +12,11 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* Of ½ penalty |w|², by view: a kernel's diagonal is 3.3 with the encoder and 2.3 without. */
-static const double PENALTY[N_HEAD_VIEWS] = {5, 6.5};
-static const float SETTLE_ERROR = 0.03F; /* Wrong answers allowed where the features tier answers alone. */
-enum { SETTLE_LEAST = 60 };
+/* Of ½ penalty |w|², by view: a kernel's diagonal is 3.3 with vectors of meaning and 2.3 without. */
+static const double PENALTY[N_HEAD_VIEWS] = {6.5, 5, 5}, PENALTY_TOKENS = 1;
+static const float SETTLE_ERROR = 0.03F; /* Wrong answers allowed where a tier before the encoder answers alone. */
+static const double MARGIN_BEYOND = 0.03; /* Of the lines, those on which the encoder's gain is farther away than the margin. */
+enum { SETTLE_LEAST = 60, MARGIN_LEAST = 200 };
 
 /* One view's fits of the lines that have what a target needs. */
 struct fits {
@@ -43,8 +44,10 @@ static void fit_job(void *arg, int chunk, int thread)
         weights[i] = has && fits->training->folds[i] != fold ? 1 : 0;
         targets[i] = has ? fits->targets[target][i] : 0;
     }
+    bool is_length = target == HEAD_TOKENS;
     if (status == 0)
-        status = linear_fit(&fits->results[target][fold], design, targets, weights, LOSS_LOGISTIC, PENALTY[fits->view]);
+        status = linear_fit(&fits->results[target][fold], design, targets, weights, is_length ? LOSS_SQUARED : LOSS_LOGISTIC,
+                            is_length ? PENALTY_TOKENS : PENALTY[fits->view]);
     if (status < 0)
         __atomic_store_n(&fits->failed, true, __ATOMIC_RELAXED);
     free(weights);
@@ -78,11 +81,20 @@ static struct platt line_fit(const float *scores, const float *targets, size_t n
     return (struct platt){slope, t - slope * s};
 }
 
-/* The widest ends of P(local) at which the features tier was wrong no more often than allowed. */
-static void choose_settle(struct head *head, const float *p, const float *targets, size_t n)
+/* The widest ends of P(local) at which a tier was wrong no more often than allowed, of the lines that cheaper ones leave to it;
+ * marks the lines that it settles. p and targets: room for all lines. */
+static void choose_settle(struct fits *fits, float *p, float *targets)
 {
-    head->settle_low = -1;
-    head->settle_high = 2;
+    struct training *training = fits->training;
+    struct head_settle *settle = &training->head->settle[fits->view];
+    struct platt platt = training->head->linear[fits->view][HEAD_LOCAL].platt;
+    size_t n = 0;
+    for (size_t i = 0; i < fits->design.n; i++) {
+        if (isnan(fits->targets[HEAD_LOCAL][i]) || training->settled[i])
+            continue;
+        p[n] = platt_apply(platt, unseen(fits, HEAD_LOCAL, i));
+        targets[n++] = fits->targets[HEAD_LOCAL][i];
+    }
     for (int step = 1; step <= 10; step++) {
         float low = 0.02F * (float)step, high = 1 - low;
         double wrong_low = 0, n_low = 0, wrong_high = 0, n_high = 0;
@@ -93,9 +105,13 @@ static void choose_settle(struct head *head, const float *p, const float *target
             wrong_high += p[i] >= high ? 1 - (double)targets[i] : 0;
         }
         if (n_low >= SETTLE_LEAST && wrong_low <= (double)SETTLE_ERROR * n_low)
-            head->settle_low = low;
+            settle->low = low;
         if (n_high >= SETTLE_LEAST && wrong_high <= (double)SETTLE_ERROR * n_high)
-            head->settle_high = high;
+            settle->high = high;
+    }
+    for (size_t i = 0; i < fits->design.n; i++) {
+        float said = platt_apply(platt, unseen(fits, HEAD_LOCAL, i));
+        training->settled[i] = training->settled[i] || said <= settle->low || said >= settle->high;
     }
 }
 
@@ -107,7 +123,7 @@ static void put(json_t *metrics, int view, const char *name, double value)
         json_object_set_new(metrics, key, json_real(value));
 }
 
-static int calibrate_target(struct fits *fits, int target, float *scores, float *targets)
+static void calibrate_target(struct fits *fits, int target, float *scores, float *targets)
 {
     struct head *head = fits->training->head;
     struct head_linear *out = &head->linear[fits->view][target];
@@ -129,9 +145,34 @@ static int calibrate_target(struct fits *fits, int target, float *scores, float 
         scores[i] = platt_apply(out->platt, scores[i]);
     snprintf(name, sizeof name, "brier_%s", head_target_names[target]);
     put(head->metrics, (int)fits->view, name, brier_score(scores, targets, n));
-    if (fits->view == VIEW_FEATURES && target == HEAD_LOCAL && head->map.n_embd > 0)
-        choose_settle(head, scores, targets, n);
-    return 0;
+    if (fits->view != VIEW_ENCODER && target == HEAD_LOCAL && head->map.n_embd > 0)
+        choose_settle(fits, scores, targets);
+}
+
+/* The line from values to logarithms, moved so that the expected numbers of tokens have the right sum (Duan 1983): the mean of
+ * what is skewed is more than its median. */
+static void calibrate_tokens(struct fits *fits, float *scores, float *targets)
+{
+    struct head *head = fits->training->head;
+    struct head_linear *out = &head->linear[fits->view][HEAD_TOKENS];
+    double was = 0, said = 0, error = 0;
+    size_t n = 0;
+    for (size_t i = 0; i < fits->design.n; i++) {
+        if (isnan(fits->targets[HEAD_TOKENS][i]))
+            continue;
+        scores[n] = unseen(fits, HEAD_TOKENS, i);
+        targets[n++] = fits->targets[HEAD_TOKENS][i];
+    }
+    out->present = true;
+    out->platt = line_fit(scores, targets, n);
+    for (size_t i = 0; i < n; i++) {
+        was += exp((double)targets[i]);
+        said += exp(out->platt.slope * (double)scores[i] + out->platt.shift);
+    }
+    out->platt.shift += log(was / said);
+    for (size_t i = 0; i < n; i++)
+        error += fabs(out->platt.slope * (double)scores[i] + out->platt.shift - (double)targets[i]);
+    json_object_set_new(head->metrics, "cv_log_error_output_tokens", json_real(error / (double)n));
 }
 
 /* The gain of the lines with both scores. */
@@ -158,17 +199,62 @@ static void calibrate_gain(struct fits *fits, float *gains, float *differences, 
     curve_release(&curve);
 }
 
+/* Each line's gain as this view's folds foretell it. */
+static void note_gains(const struct fits *fits)
+{
+    const struct head *head = fits->training->head;
+    const struct head_linear *linear = head->linear[fits->view];
+    const struct head_gain *known = &head->gain[fits->view];
+    for (size_t i = 0; i < fits->design.n; i++) {
+        float *out = &fits->training->gains[fits->view][i];
+        *out = NAN;
+        if (isnan(fits->targets[HEAD_LOCAL][i]) && isnan(fits->targets[HEAD_REMOTE][i]))
+            continue;
+        float local = linear[HEAD_LOCAL].present ? unseen(fits, HEAD_LOCAL, i) : NAN, remote = linear[HEAD_REMOTE].present ? unseen(fits, HEAD_REMOTE, i) : NAN;
+        if (known->present)
+            *out = (float)(known->slope * (double)gain_value(remote, local) + known->shift);
+        else if (linear[HEAD_LOCAL].present)
+            *out = 1 - platt_apply(linear[HEAD_LOCAL].platt, local);
+        else if (linear[HEAD_REMOTE].present)
+            *out = platt_apply(linear[HEAD_REMOTE].platt, remote) - 0.5F;
+    }
+}
+
+static int compare_floats(const void *a, const void *b)
+{
+    float x = *(const float *)a, y = *(const float *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* How far the encoder's gain is from each cheaper view's, but for a share MARGIN_BEYOND of the lines. distances: room for all lines. */
+static void choose_margins(const struct training *training, float *distances)
+{
+    struct head *head = training->head;
+    for (int view = 0; view < VIEW_ENCODER; view++) {
+        size_t n = 0;
+        for (size_t i = 0; i < training->examples->lines.n && head_has_view(head, (enum head_view)view); i++) {
+            float distance = fabsf(training->gains[view][i] - training->gains[VIEW_ENCODER][i]);
+            if (!isnan(distance))
+                distances[n++] = distance;
+        }
+        qsort(distances, n, sizeof *distances, compare_floats);
+        if (n >= MARGIN_LEAST)
+            head->settle[view].margin = distances[n - 1 - (size_t)(MARGIN_BEYOND * (double)n)];
+    }
+}
+
 static int fit_view(struct fits *fits, float *dense)
 {
     struct training *training = fits->training;
     struct examples *examples = training->examples;
     struct head *head = training->head;
-    const struct map *map = &head->map;
+    const struct map *map = head_map(head, fits->view);
+    const float *vectors = fits->view == VIEW_ENCODER ? examples->inners : fits->view == VIEW_STATIC ? examples->statics : NULL;
     size_t n = examples->lines.n, m = (size_t)map->n_landmarks, width = (size_t)map->n_embd;
     struct whiten whiten;
-    char what[32];
+    char what[48];
     for (size_t i = 0; i < n; i++)
-        map_dense(map, examples->surfaces + i * N_SURFACE, fits->view == VIEW_ENCODER ? examples->inners + i * width : NULL, dense + i * m);
+        map_dense(map, examples->surfaces + i * N_SURFACE, vectors != NULL ? vectors + i * width : NULL, dense + i * m);
     int status = whiten_init(&whiten, dense, training->landmarks, m);
     float *block = malloc(4 * n * sizeof *block);
     if (block == NULL)
@@ -177,17 +263,21 @@ static int fit_view(struct fits *fits, float *dense)
         goto done;
     whiten_rows(&whiten, dense, n, training->pool);
     fits->design = (struct design){n, (int)m, dense, examples->grams};
-    snprintf(what, sizeof what, "local and remote, %s", head_view_names[fits->view]);
+    snprintf(what, sizeof what, "local, remote, length: %s", head_view_names[fits->view]);
     progress_show(training->quiet, what, 0, 1);
     pool_run(training->pool, N_HEAD_TARGETS * (N_FOLDS + 1), fit_job, fits);
     progress_show(training->quiet, what, 1, 1);
     if (fits->failed)
         status = WEIR_E_MEMORY;
-    for (int target = 0; target < N_HEAD_TARGETS && status == 0; target++)
+    for (int target = 0; target < N_HEAD_MODELS && status == 0; target++)
         if (fits->counts[target] >= LEAST_LINES)
-            status = calibrate_target(fits, target, block, block + n);
+            calibrate_target(fits, target, block, block + n);
+    if (status == 0 && fits->counts[HEAD_TOKENS] >= LEAST_LINES)
+        calibrate_tokens(fits, block, block + n);
     if (status == 0 && fits->counts[HEAD_LOCAL] >= LEAST_LINES && fits->counts[HEAD_REMOTE] >= LEAST_LINES)
         calibrate_gain(fits, block, block + n, block + 2 * n, block + 3 * n);
+    if (status == 0)
+        note_gains(fits);
     for (int target = 0; target < N_HEAD_TARGETS && status == 0; target++) {
         if (fits->counts[target] < LEAST_LINES)
             continue;
@@ -214,16 +304,20 @@ int train_linear(struct training *training, struct error *err)
         const struct line *line = &training->examples->lines.items[i];
         targets[i] = line->local;
         targets[n + i] = line->remote;
+        targets[2 * n + i] = isnan(line->output_tokens) ? NAN : logf(line->output_tokens > 1 ? line->output_tokens : 1);
         counts[HEAD_LOCAL] += !isnan(line->local);
         counts[HEAD_REMOTE] += !isnan(line->remote);
+        counts[HEAD_TOKENS] += !isnan(line->output_tokens);
     }
-    bool enough = counts[HEAD_LOCAL] >= LEAST_LINES || counts[HEAD_REMOTE] >= LEAST_LINES;
+    bool enough = counts[HEAD_LOCAL] >= LEAST_LINES || counts[HEAD_REMOTE] >= LEAST_LINES || counts[HEAD_TOKENS] >= LEAST_LINES;
     for (int view = 0; view < N_HEAD_VIEWS && status == 0 && enough; view++) {
-        struct fits fits = {.training = training, .view = (enum head_view)view, .targets = {targets, targets + n},
-                            .counts = {counts[HEAD_LOCAL], counts[HEAD_REMOTE]}};
-        if (view == VIEW_FEATURES || head->map.n_embd > 0)
+        struct fits fits = {.training = training, .view = (enum head_view)view, .targets = {targets, targets + n, targets + 2 * n},
+                            .counts = {counts[HEAD_LOCAL], counts[HEAD_REMOTE], view == VIEW_FEATURES ? counts[HEAD_TOKENS] : 0}};
+        if (head_has_view(head, (enum head_view)view))
             status = fit_view(&fits, dense);
     }
+    if (status == 0 && enough && head->map.n_embd > 0)
+        choose_margins(training, targets);
     free(targets);
     free(dense);
     return status < 0 ? error_set(err, status, "training", "out of memory") : 0;

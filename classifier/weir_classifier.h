@@ -24,8 +24,8 @@ struct scorer;
 int scorer_new(struct scorer **out, const struct head *head, struct model *encoder, struct error *err) WEIR_CHECKED;
 void scorer_free(struct scorer *scorer);
 
-enum score_tier { TIER_RULES, TIER_FEATURES, TIER_ENCODER, TIER_PROBE, TIER_ANSWER, N_TIERS };
-const char *score_tier_name(enum score_tier tier); /* "rules", "features", "encoder", "probe", "answer" */
+enum score_tier { TIER_RULES, TIER_FEATURES, TIER_STATIC, TIER_ENCODER, TIER_PROBE, TIER_ANSWER, N_TIERS };
+const char *score_tier_name(enum score_tier tier); /* "rules", "features", "static", "encoder", "probe", "answer" */
 
 struct score {
     float p_local;      /* Calibrated. */
@@ -34,6 +34,7 @@ struct score {
     const char *domain; /* Likeliest in-scope name. Lives with the head. */
     float domain_p;
     float oos;          /* Probability of being out of scope. */
+    float output_tokens; /* Expected length of a remote answer; NAN: the head was not trained for it. */
     enum score_tier tier;
     int64_t us;         /* Time spent. */
     const float *embedding; /* n_embd floats in the arena given, NULL when the encoder did not run. */
@@ -41,7 +42,18 @@ struct score {
     str text;               /* What was scored, trimmed: of messages in the arena given, else the caller's. */
 };
 
-/* Scores an OpenAI message list: the last human turn with what it leans on. Needs no network and always ends. */
+/* Between which thresholds of gain the query may be routed, where that is known: a tier whose gain lies clear of all of them, by the
+ * margin that cross-validation found, answers alone. Routing by score.gain is the same with limits and without. */
+struct score_limits {
+    double low, high;
+};
+/* Scores an OpenAI message list: the last human turn with what it leans on. Needs no network and always ends. limits NULL: any
+ * threshold is possible. */
+int scorer_score_messages_within(struct scorer *scorer, const json_t *messages, const struct score_limits *limits, struct arena *arena, struct score *out,
+                                 struct error *err) WEIR_CHECKED;
+int scorer_score_text_within(struct scorer *scorer, str text, const struct score_limits *limits, struct arena *arena, struct score *out,
+                             struct error *err) WEIR_CHECKED;
+/* The same without limits. */
 int scorer_score_messages(struct scorer *scorer, const json_t *messages, struct arena *arena, struct score *out, struct error *err) WEIR_CHECKED;
 int scorer_score_text(struct scorer *scorer, str text, struct arena *arena, struct score *out, struct error *err) WEIR_CHECKED;
 /* What the local model has answered, or has begun to. */
@@ -74,9 +86,19 @@ struct train_options {
     uint64_t seed;
     bool quiet;        /* No progress on stderr. */
     int n_landmarks;   /* Training texts that others are compared with, 1 … 1536; 0: 1536. Fewer make a smaller file. */
+    const char *static_path; /* Of encoder_distill, or a head that holds a table: the head gets the static tier. NULL: none. */
 };
-/* Lines {"text", and any of "label", "scores", "domain"} in a file to a head file. Reproducible from the seed. */
+/* Lines {"text", and any of "label", "scores", "domain", "output_tokens"} in a file to a head file. Reproducible from the seed. */
 int head_train(const char *data_path, const char *out_path, struct model *encoder, const struct train_options *options, struct error *err) WEIR_CHECKED;
+struct distill_options {
+    const char *data_path; /* Lines {"text"} that the table is fitted to; NULL: none, a weaker table. */
+    int n_dims;            /* Numbers of a token's vector, a multiple of 16; 0: 64. */
+    uint64_t seed;
+    bool quiet;            /* No progress on stderr. */
+};
+/* Writes a static table (static_file.c has the format) that stands in for the encoder. *report: how well it agrees with the
+ * encoder on lines held out, where there are lines; a new reference. Reproducible from the seed. */
+int encoder_distill(struct model *encoder, const char *out_path, const struct distill_options *options, json_t **report, struct error *err) WEIR_CHECKED;
 enum calibration_method { CALIBRATION_ISOTONIC, CALIBRATION_PLATT };
 struct calibrate_options {
     enum calibration_method method;
@@ -91,8 +113,13 @@ int head_calibrate(const char *head_path, const char *data_path, const char *out
  * most max_regret, with the confidence and the number of calibration lines it stands on. false: the head holds no promise. */
 bool head_promise(const struct head *head, double max_regret, double *threshold, double *confidence, int64_t *n_lines);
 
-/* Metrics of a head on such lines, with curve, reliability and confusion. New reference. */
-int head_evaluate(const struct head *head, struct model *encoder, const char *data_path, json_t **out, struct error *err) WEIR_CHECKED;
+/* The threshold that max_regret stands for: the promised one, else itself. head NULL: itself. */
+double head_threshold(const struct head *head, double max_regret);
+
+/* Metrics of a head on such lines, with curve, reliability and confusion. limits: those the tiers are timed and counted with; the
+ * other metrics are of any threshold. New reference. */
+int head_evaluate(const struct head *head, struct model *encoder, const char *data_path, const struct score_limits *limits, json_t **out,
+                  struct error *err) WEIR_CHECKED;
 
 /* Draws what head_evaluate or head_calibrate found as one self-contained picture: SVG, or an HTML page where the path ends in
  * ".html". */

@@ -34,6 +34,7 @@
     X(score) \
     X(train) \
     X(calibrate) \
+    X(distill) \
     X(eval)
 
 #define DECLARE_VERB(name) extern const struct verb verb_##name;

@@ -22,13 +22,16 @@ static int eval_run(int argc, char **argv)
     if (argc > 1 && strcmp(argv[1], "perplexity") == 0)
         return eval_perplexity(argc - 1, argv + 1);
     int64_t threads = 0;
+    double max_regret = -1;
+    struct score_limits limits;
     bool as_json = false, no_encoder = false;
     char shipped[4096];
     struct error err;
     const struct cli_option options[] = {
         {"head", .text = &head_path},   {"data", .text = &data, .required = true}, {"encoder", .text = &encoder_path},
         {"precision", .text = &precision}, {"threads", .number = &threads},       {"json", .flag = &as_json},
-        {"no-encoder", .flag = &no_encoder}, {"picture", .text = &picture},      {0},
+        {"no-encoder", .flag = &no_encoder}, {"picture", .text = &picture},
+        {"max-regret", .real = &max_regret}, {0},
     };
     int status = cli_parse(&verb_eval, argc, argv, options, NULL);
     if (status != 0)
@@ -42,8 +45,14 @@ static int eval_run(int argc, char **argv)
             return cli_fail("eval", &err);
         head_path = shipped;
     }
-    if (head_open(&head, head_path, &err) < 0 || (!no_encoder && encoder_line_open(encoder_path, precision, threads, &encoder, &err) < 0) ||
-        head_evaluate(head, encoder, data, &metrics, &err) < 0 || (picture != NULL && metrics_picture(metrics, picture, &err) < 0)) {
+    if (max_regret != -1 && !(max_regret >= 0 && max_regret <= 1)) {
+        fprintf(stderr, "weir eval: --max-regret: 0 to 1, not %g\n", max_regret);
+        return EXIT_USAGE;
+    }
+    status = head_open(&head, head_path, &err);
+    limits.low = limits.high = status == 0 ? head_threshold(head, max_regret) : 0;
+    if (status < 0 || (!no_encoder && encoder_line_open(encoder_path, precision, threads, &encoder, &err) < 0) ||
+        head_evaluate(head, encoder, data, max_regret >= 0 ? &limits : NULL, &metrics, &err) < 0 || (picture != NULL && metrics_picture(metrics, picture, &err) < 0)) {
         code = cli_fail("eval", &err);
     } else {
         static const char *const long_ones[] = {"confusion", "curve", "reliability_local", "reliability_remote"};
@@ -85,13 +94,16 @@ const struct verb verb_eval = {
             "Scores each line of D (as `weir train` reads them) and prints metrics, with --json as one object. Of lines with both\n"
             "scores: apgr (mean share of the quality gap recovered over all shares of remote calls), cpt50 and cpt80 (share of\n"
             "remote calls that recovers 50 and 80 % of it), aiq. Of the probabilities: auroc, brier and ece. Of domains:\n"
-            "accuracy_in_scope, auroc_oos, recall_oos_at_5pct_in_scope_rejected, confusion. And the time of each tier. With --json\n"
+            "accuracy_in_scope, auroc_oos, recall_oos_at_5pct_in_scope_rejected, confusion. Of output_tokens: log_error, the mean of\n"
+            "|ln said - ln was|, beside that of one number for all. And the share and time of each tier. With --json\n"
             "also what a picture is drawn from: curve ([share of remote calls, quality]) and reliability of each probability.\n"
             "Of lines with both scores and an answer, where the head was trained on such: with_answer (once it is read), and under\n"
             "cascade the same metrics of routing by the question alone (scoring), by the answer's text alone (answer), by the question and\n"
             "the model's word that it can answer (probe), and as the gateway's cascade does it, by the larger of both gains (both).\n"
             "\n"
             "  --picture FILE          draws all that: cost-quality curve, cascade, reliability, confusion, tiers; SVG, or HTML by the name\n"
+            "  --max-regret R          counts and times the tiers as a gateway with classifier.max_regret R uses them: the next tier\n"
+            "                          runs only where it could change the route. Without it as if any threshold were possible\n"
             "  --head H                head file of `weir train`; default: the shipped one\n"
             "  --encoder M             Hugging Face directory or GGUF file; default: the pulled encoder\n"
             "  --no-encoder            features only\n"

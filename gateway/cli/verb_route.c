@@ -14,6 +14,20 @@ static const char help[] =
     "  --config FILE   the configuration\n"
     "  --model NAME    of the text's request: auto, auto:<max-regret>, local, remote/<provider>/<model> … [auto]\n";
 
+/* What leaving is expected to cost. */
+static void say_cost(const json_t *inputs)
+{
+    const json_t *tokens = json_object_get(json_object_get(inputs, "score"), "output_tokens"), *target = json_array_get(json_object_get(inputs, "targets"), 0),
+                 *expected = json_object_get(target, "expected_nusd"), *worst = json_object_get(target, "worst_nusd");
+    if (!json_is_number(tokens))
+        return;
+    printf("length    about %.0f tokens of a remote answer", json_number_value(tokens));
+    if (json_is_integer(expected) && json_is_integer(worst))
+        printf(": $%.6f at %s/%s, at worst $%.6f", json_number_value(expected) / 1e9, json_string_value(json_object_get(target, "provider")),
+               json_string_value(json_object_get(target, "model")), json_number_value(worst) / 1e9);
+    printf("\n");
+}
+
 static void say(const json_t *decision)
 {
     const json_t *reasons = json_object_get(decision, "reasons"), *score = json_object_get(decision, "score"), *verdict = json_object_get(decision, "verdict");
@@ -36,6 +50,7 @@ static void say(const json_t *decision)
         printf("promise   gains up to %.4f stay: that regret holds with a confidence of %g by %lld calibration lines\n",
                json_number_value(json_object_get(promise, "threshold")), json_number_value(json_object_get(promise, "confidence")),
                (long long)json_integer_value(json_object_get(promise, "lines")));
+    say_cost(json_object_get(decision, "inputs"));
     const json_t *targets = json_object_get(decision, "targets");
     for (size_t i = 0; i < json_array_size(targets); i++)
         printf("%s %s\n", i == 0 ? "targets  " : "         ", json_string_value(json_array_get(targets, i)));

@@ -2,10 +2,13 @@
 #include "cli/encoder_line.h"
 #include "weir_classifier.h"
 
+#include <stdio.h>
+
 extern const struct verb verb_score;
 
 struct scoring {
     struct scorer *scorer;
+    const struct score_limits *limits; /* NULL: any threshold is possible. */
     struct arena arena;
 };
 
@@ -22,8 +25,8 @@ static int score_line(void *user, const json_t *line, struct buffer *out, struct
     if (has_messages == 0 && text.data == NULL)
         return error_set(err, WEIR_E_INVALID, "text", "a line needs \"text\" or \"messages\"");
     arena_init(&scoring->arena, 0);
-    int status = has_messages == 1 ? scorer_score_messages(scoring->scorer, messages, &scoring->arena, &score, err)
-                                   : scorer_score_text(scoring->scorer, text, &scoring->arena, &score, err);
+    int status = has_messages == 1 ? scorer_score_messages_within(scoring->scorer, messages, scoring->limits, &scoring->arena, &score, err)
+                                   : scorer_score_text_within(scoring->scorer, text, scoring->limits, &scoring->arena, &score, err);
     if (status == 0 && text.data != NULL && (status = answer_read(line, &local_answer, err)) == 1)
         status = scorer_score_answer(scoring->scorer, text, &local_answer, &score, err);
     if (status == 0) {
@@ -51,15 +54,22 @@ static int score_run(int argc, char **argv)
     const char *head_path = NULL, *encoder_path = NULL, *precision = "fast", *input = NULL;
     char shipped[4096];
     int64_t threads = 0;
+    double max_regret = -1;
+    struct score_limits limits;
     bool keep_going = false, no_encoder = false;
     struct error err;
     const struct cli_option options[] = {
         {"head", .text = &head_path},  {"encoder", .text = &encoder_path},    {"precision", .text = &precision}, {"threads", .number = &threads},
-        {"input", .text = &input},     {"keep-going", .flag = &keep_going},   {"no-encoder", .flag = &no_encoder}, {0},
+        {"input", .text = &input},     {"keep-going", .flag = &keep_going},   {"no-encoder", .flag = &no_encoder},
+        {"max-regret", .real = &max_regret}, {0},
     };
     int status = cli_parse(&verb_score, argc, argv, options, NULL);
     if (status != 0)
         return status > 0 ? EXIT_DONE : EXIT_USAGE;
+    if (max_regret != -1 && !(max_regret >= 0 && max_regret <= 1)) {
+        fprintf(stderr, "weir score: --max-regret: 0 to 1, not %g\n", max_regret);
+        return EXIT_USAGE;
+    }
     struct head *head = NULL;
     struct model *encoder = NULL;
     struct scoring scoring = {0};
@@ -69,7 +79,10 @@ static int score_run(int argc, char **argv)
             return cli_fail("score", &err);
         head_path = shipped;
     }
-    if (head_open(&head, head_path, &err) < 0 || (!no_encoder && encoder_line_open(encoder_path, precision, threads, &encoder, &err) < 0) ||
+    status = head_open(&head, head_path, &err);
+    limits.low = limits.high = status == 0 ? head_threshold(head, max_regret) : 0;
+    scoring.limits = max_regret >= 0 ? &limits : NULL;
+    if (status < 0 || (!no_encoder && encoder_line_open(encoder_path, precision, threads, &encoder, &err) < 0) ||
         scorer_new(&scoring.scorer, head, encoder, &err) < 0)
         code = cli_fail("score", &err);
     else
@@ -86,13 +99,15 @@ const struct verb verb_score = {
     .help = "usage: weir score [--head H] [options] < questions.jsonl > answers.jsonl\n"
             "\n"
             "Reads one JSON object a line, {\"id\", \"text\"} or {\"id\", \"messages\": an OpenAI message list}, and prints for each\n"
-            "{\"id\", \"p_local\", \"p_remote\", \"gain\", \"domain\", \"domain_p\", \"oos\", \"tier\", \"us\"}, in order: the probabilities that the\n"
-            "local and the remote model answer well, what escalating is expected to add (the number routed on), the likeliest\n"
-            "domain and its probability, the probability of being out of scope, the tier that decided (rules, features or\n"
-            "encoder) and the microseconds it took. What the head was not trained for is null. Of messages the last human turn is\n"
+            "{\"id\", \"p_local\", \"p_remote\", \"gain\", \"domain\", \"domain_p\", \"oos\", \"output_tokens\", \"tier\", \"us\"}, in order: the\n"
+            "probabilities that the local and the remote model answer well, what escalating is expected to add (the number\n"
+            "routed on), the likeliest domain and its probability, the probability of being out of scope, the tokens a remote\n"
+            "answer is expected to take, the tier that decided (rules, features, static or encoder) and the microseconds it took. What the head was not trained for is null. Of messages the last human turn is\n"
             "scored, with what it leans on. A line with a text may have the local answer too, as `weir train` takes it; p_local and\n"
             "gain are then what they are once it is read, and the tier is \"answer\".\n"
             "\n"
+            "  --max-regret R          the next tier runs only where it could change the route of a gateway with this max_regret;\n"
+            "                          without it as if any threshold were possible\n"
             "  --head H                head file of `weir train`; default: the shipped one\n"
             "  --encoder M             Hugging Face directory or GGUF file; default: the pulled encoder\n"
             "  --no-encoder            features only\n"

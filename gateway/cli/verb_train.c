@@ -8,7 +8,7 @@ extern const struct verb verb_train;
 
 static int train_run(int argc, char **argv)
 {
-    const char *data = NULL, *out = NULL, *encoder_path = NULL, *precision = "fast", *name = NULL;
+    const char *data = NULL, *out = NULL, *encoder_path = NULL, *precision = "fast", *name = NULL, *static_path = NULL;
     int64_t seed = 0, threads = 0, landmarks = 0;
     bool quiet = false, no_encoder = false;
     struct error err;
@@ -16,7 +16,7 @@ static int train_run(int argc, char **argv)
         {"data", .text = &data, .required = true}, {"out", .text = &out, .required = true}, {"encoder", .text = &encoder_path},
         {"precision", .text = &precision},         {"threads", .number = &threads},         {"name", .text = &name},
         {"seed", .number = &seed},                 {"no-encoder", .flag = &no_encoder},     {"quiet", .flag = &quiet},
-        {"landmarks", .number = &landmarks},
+        {"landmarks", .number = &landmarks},       {"static", .text = &static_path},
         {0},
     };
     int status = cli_parse(&verb_train, argc, argv, options, NULL);
@@ -29,7 +29,7 @@ static int train_run(int argc, char **argv)
     struct model *encoder = NULL;
     if (!no_encoder && encoder_line_open(encoder_path, precision, threads, &encoder, &err) < 0)
         return cli_fail("train", &err);
-    struct train_options train = {.name = name, .seed = (uint64_t)seed, .quiet = quiet, .n_landmarks = (int)landmarks};
+    struct train_options train = {.name = name, .seed = (uint64_t)seed, .quiet = quiet, .n_landmarks = (int)landmarks, .static_path = static_path};
     status = head_train(data, out, encoder, &train, &err);
     model_close(encoder);
     return status < 0 ? cli_fail("train", &err) : EXIT_DONE;
@@ -46,6 +46,7 @@ const struct verb verb_train = {
             "\"answer\": {\"text\", and any of \"logprob_mean\", \"logprob_min\", \"entropy_mean\", \"margin_mean\", \"self_check\",\n"
             "\"probe\"} (`weir generate --train-lines` makes them) is what the local model answered, cut where a cascade would judge\n"
             "it; with it the head also learns to tell a good answer from a bad one by reading it, and by its confidence.\n"
+            "\"output_tokens\": N is how long a remote model's answer was; with it the head foretells the length, for the cost.\n"
             "The head file H holds the weights, the data's SHA-256 and cross-validated metrics. The same lines, encoder and seed\n"
             "give the same file.\n"
             "\n"
@@ -56,6 +57,8 @@ const struct verb verb_train = {
             "  --name NAME             of the head, at most 63 bytes (default \"head\"); stands in each decision\n"
             "  --seed N                of the folds and of what is drawn (default 0)\n"
             "  --landmarks N           training texts that others are compared with (default and most 1536): fewer, smaller file\n"
+            "  --static FILE           table of `weir distill`, or a head that holds one: adds the tier \"static\" before the encoder;\n"
+            "                          the table goes into H, which then needs no other file (a byte a number: 2 MB for MiniLM)\n"
             "  --quiet                 no progress on standard error\n"
             "\n"
             "Example: weir train --data labels.jsonl --out my.head && weir eval --head my.head --data held_out.jsonl --json\n",

@@ -38,6 +38,7 @@ struct decide_target {
     bool healthy;                /* Its breaker lets a request (or a probe) through. */
     int64_t input_nusd, cached_input_nusd, output_nusd; /* Price per million tokens; MONEY_UNKNOWN. */
     int64_t worst_nusd;          /* Worst case of this request there; MONEY_UNKNOWN. */
+    int64_t expected_nusd;       /* What it is expected to cost there; MONEY_UNKNOWN without a price or an expected length. */
 };
 
 struct decide_inputs {
@@ -59,6 +60,7 @@ struct decide_inputs {
     float probe;                 /* What the answering model said of the question. The score has it in it. */
     char domain[DECIDE_WORD_BYTES];
     enum score_tier tier;
+    float output_tokens;         /* Expected length of a remote answer; NAN: unknown. */
     /* What the cache found for it. */
     enum cache_hit cached;
     float likeness;              /* CACHE_SEMANTIC: cosine of the two questions' embeddings. */
@@ -114,9 +116,18 @@ void decide_inputs_fill(struct decide_inputs *inputs, const struct config *confi
 
 /* The score anew, once the answering model was asked. */
 void decide_inputs_score(struct decide_inputs *inputs, const struct score *score, float probe);
+/* What each target is expected to cost, by the score's output_tokens (at most max_tokens) for each of n_answers; after
+ * decide_inputs_fill. An estimate beside the worst case, which stays what is reserved. score NULL: unknown. */
+void decide_inputs_expect(struct decide_inputs *inputs, const struct score *score, const struct prices *prices, int64_t prompt_tokens,
+                          int64_t max_tokens, int64_t n_answers);
+
 /* What the documents hold about it. */
 struct knowledge_found;
 void decide_inputs_know(struct decide_inputs *inputs, const struct knowledge_found *found, const struct config *config);
+
+/* Between which thresholds decide() will compare a gain, whatever the conversation and the tenant's ratings turn out to be: known
+ * before the query is scored, so that only the tiers run that can change the route. head NULL: no promise. */
+struct score_limits decide_limits(const struct head *head, double max_regret);
 
 /* Takes the head's promise for inputs->max_regret; after decide_inputs_fill. head NULL: none. */
 void decide_inputs_promise(struct decide_inputs *inputs, const struct head *head);

@@ -22,11 +22,11 @@ static void copy(char *out, size_t n_out, const char *text)
     str_copy(out, n_out, str_of(text != NULL ? text : ""));
 }
 
-static int64_t worst_case(const struct price *price, int64_t prompt_tokens, int64_t max_tokens)
+static int64_t cost_of(const struct price *price, int64_t prompt_tokens, int64_t answer_tokens)
 {
-    if (price == NULL || prompt_tokens < 0 || max_tokens < 0)
+    if (price == NULL || prompt_tokens < 0 || answer_tokens < 0)
         return MONEY_UNKNOWN;
-    struct token_usage usage = {.prompt_tokens = prompt_tokens, .completion_tokens = max_tokens};
+    struct token_usage usage = {.prompt_tokens = prompt_tokens, .completion_tokens = answer_tokens};
     return price_cost_nusd(price, &usage);
 }
 
@@ -68,6 +68,7 @@ void decide_inputs_fill(struct decide_inputs *inputs, const struct config *confi
     copy(inputs->data_class, sizeof inputs->data_class, verdict != NULL ? verdict->data_class : NULL);
     fill_score(inputs, score);
     copy(inputs->prices_version, sizeof inputs->prices_version, prices != NULL ? prices_version(prices) : NULL);
+    inputs->output_tokens = NAN;
     inputs->n_targets = 0;
     for (int i = 0; i < name->n_targets; i++) {
         const struct config_provider *provider = &config->providers[name->targets[i].provider];
@@ -83,7 +84,22 @@ void decide_inputs_fill(struct decide_inputs *inputs, const struct config *confi
         target->input_nusd = price != NULL ? price->input_nusd : MONEY_UNKNOWN;
         target->cached_input_nusd = price != NULL ? price->cached_input_nusd : MONEY_UNKNOWN;
         target->output_nusd = price != NULL ? price->output_nusd : MONEY_UNKNOWN;
-        target->worst_nusd = worst_case(price, prompt_tokens, max_tokens);
+        target->worst_nusd = cost_of(price, prompt_tokens, max_tokens);
+        target->expected_nusd = MONEY_UNKNOWN;
+    }
+}
+
+void decide_inputs_expect(struct decide_inputs *inputs, const struct score *score, const struct prices *prices, int64_t prompt_tokens,
+                          int64_t max_tokens, int64_t n_answers)
+{
+    if (!inputs->scored || score == NULL || !isfinite(score->output_tokens))
+        return;
+    inputs->output_tokens = score->output_tokens;
+    int64_t each = (int64_t)ceil((double)score->output_tokens);
+    each = max_tokens >= 0 && each > max_tokens ? max_tokens : each;
+    for (int i = 0; i < inputs->n_targets; i++) {
+        struct decide_target *target = &inputs->targets[i];
+        target->expected_nusd = cost_of(prices_find(prices, target->provider, target->model), prompt_tokens, each * n_answers);
     }
 }
 
@@ -110,19 +126,28 @@ void decide_inputs_promise(struct decide_inputs *inputs, const struct head *head
     inputs->promised = head != NULL && head_promise(head, inputs->max_regret, &inputs->threshold, &inputs->confidence, &inputs->promise_lines);
 }
 
+struct score_limits decide_limits(const struct head *head, double max_regret)
+{
+    double threshold = head_threshold(head, max_regret);
+    /* A conversation takes up to its whole size off the threshold, the alarm half of what is left. */
+    return (struct score_limits){threshold < 0 ? 3 * threshold : 0, threshold};
+}
+
 json_t *decide_inputs_json(const struct decide_inputs *in)
 {
     json_t *targets = json_array();
     for (int i = 0; i < in->n_targets; i++) {
         const struct decide_target *t = &in->targets[i];
-        json_array_append_new(targets, json_pack("{s:s, s:s, s:b, s:b, s:b, s:o, s:o, s:o, s:o}", "provider", t->provider, "model", t->model,
+        json_array_append_new(targets, json_pack("{s:s, s:s, s:b, s:b, s:b, s:o, s:o, s:o, s:o, s:o}", "provider", t->provider, "model", t->model,
                                                  "permitted", t->permitted, "usable", t->usable, "healthy", t->healthy, "input_nusd",
                                                  money(t->input_nusd), "cached_input_nusd", money(t->cached_input_nusd), "output_nusd",
-                                                 money(t->output_nusd), "worst_nusd", money(t->worst_nusd)));
+                                                 money(t->output_nusd), "worst_nusd", money(t->worst_nusd), "expected_nusd",
+                                                 money(t->expected_nusd)));
     }
-    json_t *score = in->scored ? json_pack("{s:f, s:f, s:f, s:f, s:s, s:f, s:s}", "p_local", (double)in->p_local, "p_remote", (double)in->p_remote,
+    json_t *score = in->scored ? json_pack("{s:f, s:f, s:f, s:f, s:s, s:f, s:s, s:o}", "p_local", (double)in->p_local, "p_remote", (double)in->p_remote,
                                            "gain", (double)in->gain, "oos", (double)in->oos, "domain", in->domain, "domain_p",
-                                           (double)in->domain_p, "tier", score_tier_name(in->tier))
+                                           (double)in->domain_p, "tier", score_tier_name(in->tier), "output_tokens",
+                                           isnan(in->output_tokens) ? json_null() : json_real((double)in->output_tokens))
                                : json_null();
     if (in->scored && in->probed)
         json_object_set_new(score, "probe", json_real((double)in->probe));
@@ -261,6 +286,7 @@ static void read_targets(struct reader *r, const json_t *array, struct decide_in
         t->cached_input_nusd = read_money(r, item, "cached_input_nusd");
         t->output_nusd = read_money(r, item, "output_nusd");
         t->worst_nusd = read_money(r, item, "worst_nusd");
+        t->expected_nusd = read_money(r, item, "expected_nusd");
     }
 }
 
@@ -268,6 +294,7 @@ int decide_inputs_parse(const json_t *json, struct decide_inputs *out, struct er
 {
     struct reader r = {.err = err};
     memset(out, 0, sizeof *out);
+    out->output_tokens = NAN;
     out->kind = (enum name_kind)read_word(&r, json, "name", 4, kind_word);
     read_text(&r, json, "model", out->model, sizeof out->model);
     out->max_regret = read_real(&r, json, "max_regret");
@@ -294,6 +321,10 @@ int decide_inputs_parse(const json_t *json, struct decide_inputs *out, struct er
         out->probed = json_object_get(score, "probe") != NULL;
         if (out->probed)
             out->probe = (float)read_real(&r, score, "probe");
+        double tokens = NAN; /* Rows of before lengths were foretold have none. */
+        if (json_member_f64(score, "output_tokens", &tokens, err) < 0)
+            fault(&r, "output_tokens", "must be a number or null");
+        out->output_tokens = (float)tokens;
     }
     const json_t *cache = json_object_get(json, "cache"); /* Rows of before the cache have none. */
     if (json_is_object(cache)) {

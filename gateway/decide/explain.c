@@ -157,13 +157,16 @@ static int run_in(struct explainer *explainer, struct arena *arena, struct api_r
     if (policy_evaluate(explainer->pack, &query, arena, &verdict, err) < 0 && verdict == NULL)
         return err != NULL ? err->status : WEIR_E_MEMORY;
     us[1] = clock_now_us();
-    bool scored = explainer->scorer != NULL && scorer_score_messages(explainer->scorer, request->messages, arena, &score, err) == 0;
+    struct score_limits limits = decide_limits(explainer->head, name.max_regret);
+    bool scored = explainer->scorer != NULL && scorer_score_messages_within(explainer->scorer, request->messages, &limits, arena, &score, err) == 0;
     us[2] = clock_now_us();
     for (size_t i = 0; i < query.n_fields; i++)
         prompt_bytes += (int64_t)fields[i].text.n;
     inputs->local = local_state_of(explainer, request, &prompt_tokens, inputs->local_detail, sizeof inputs->local_detail);
     decide_inputs_fill(inputs, config, request->model, &name, verdict, scored ? &score : NULL, explainer->prices, NULL, prompt_bytes,
                        (request->has_max_tokens ? request->max_tokens : 16384) * request->n);
+    decide_inputs_expect(inputs, scored ? &score : NULL, explainer->prices, explainer->chat != NULL ? prompt_tokens : prompt_bytes / 4,
+                         request->has_max_tokens ? request->max_tokens : 16384, request->n);
     search(explainer, request, scored ? &score : NULL, &name, arena, inputs);
     decide_inputs_promise(inputs, scored ? explainer->head : NULL);
     inputs->session_remote = request->called_afar;

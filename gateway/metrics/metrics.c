@@ -37,6 +37,7 @@ struct metrics {
     int64_t shadows[METRIC_SHADOWS];
     int64_t shadow_cost_nusd, unknown_shadow_costs;
     int64_t held[METRIC_HELDS], held_tokens, wasted_tokens;
+    int64_t scores[N_TIERS], score_us[N_TIERS];
 };
 
 struct metrics *metrics_new(void)
@@ -105,6 +106,12 @@ void metrics_cascade(struct metrics *metrics, enum metric_held held, int64_t n_t
 void metrics_cascade_wasted(struct metrics *metrics, int64_t n_tokens)
 {
     metrics->wasted_tokens += n_tokens;
+}
+
+void metrics_score(struct metrics *metrics, enum score_tier tier, int64_t us)
+{
+    metrics->scores[tier]++;
+    metrics->score_us[tier] += us;
 }
 
 void metrics_drift_alarm(struct metrics *metrics)
@@ -208,6 +215,12 @@ void metrics_write(const struct metrics *metrics, const struct metric_gauges *ga
         buffer_printf(out, "weir_cost_usd_total{route=\"%s\"} %.17g\n", route_names[r], (double)metrics->cost_nusd[r] / 1e9);
     counter(out, "weir_saved_usd_total", "What local and cached answers would have cost at the first remote target.", (double)metrics->saved_nusd / 1e9);
     counter(out, "weir_unknown_costs_total", "Requests whose cost is unknown.", (double)metrics->unknown_costs);
+    describe(out, "weir_scores_total", "counter", "Queries scored, by the tier of the classifier that decided.");
+    for (int tier = 0; tier < N_TIERS; tier++)
+        buffer_printf(out, "weir_scores_total{tier=\"%s\"} %lld\n", score_tier_name((enum score_tier)tier), (long long)metrics->scores[tier]);
+    describe(out, "weir_score_seconds_total", "counter", "Time spent on scoring, by the tier of the classifier that decided.");
+    for (int tier = 0; tier < N_TIERS; tier++)
+        buffer_printf(out, "weir_score_seconds_total{tier=\"%s\"} %.17g\n", score_tier_name((enum score_tier)tier), (double)metrics->score_us[tier] / 1e6);
     describe(out, "weir_feedback_total", "counter", "Ratings taken, by the route of the answer.");
     for (int route = 0; route < METRIC_ROUTES; route++)
         for (int rating = 0; rating < METRIC_RATINGS; rating++)

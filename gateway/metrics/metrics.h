@@ -3,7 +3,7 @@
 #ifndef WEIR_METRICS_METRICS_H
 #define WEIR_METRICS_METRICS_H
 
-#include "weir_base.h"
+#include "weir_classifier.h"
 
 enum metric_endpoint { METRIC_CHAT, METRIC_COMPLETIONS, METRIC_EMBEDDINGS, METRIC_RERANK, METRIC_ENDPOINTS };
 enum metric_route { METRIC_LOCAL, METRIC_REMOTE, METRIC_REFUSED, METRIC_CACHE, METRIC_ROUTES };
@@ -37,6 +37,8 @@ void metrics_refused(struct metrics *metrics, int status);
 
 /* An answer of `route` was rated. */
 void metrics_feedback(struct metrics *metrics, enum metric_route route, enum metric_rating rating);
+/* A query was scored, by this tier and in this time. */
+void metrics_score(struct metrics *metrics, enum score_tier tier, int64_t us);
 /* What became of a local answer that was held back, and the tokens held; METRIC_RETURNED follows METRIC_ESCALATED where nobody else
  * answered and what was held was sent. */
 enum metric_held { METRIC_KEPT, METRIC_ESCALATED, METRIC_RETURNED, METRIC_HELDS };

@@ -30,14 +30,18 @@ static int64_t prompt_tokens(const struct request *request)
     return request->n_prompts > 0 ? n : LEDGER_NULL;
 }
 
+static int64_t answers_asked(const struct request *request)
+{
+    return request->api.kind == API_CHAT ? request->api.n : (int64_t)request->api.n_texts * request->api.best_of;
+}
+
 static int64_t worst_answer_tokens(const struct request *request)
 {
     enum { LONGEST_ANSWER = 16384 }; /* No chat model in the price list answers longer unasked. */
     if (!api_kind_generates(request->api.kind))
         return 0;
     int64_t each = request->api.has_max_tokens ? request->api.max_tokens : LONGEST_ANSWER;
-    int64_t n = request->api.kind == API_CHAT ? request->api.n : (int64_t)request->api.n_texts * request->api.best_of;
-    return each > INT32_MAX ? -1 : each * n;
+    return each > INT32_MAX ? -1 : each * answers_asked(request);
 }
 
 static void fill_knowledge(struct request *request)
@@ -73,6 +77,11 @@ static void fill_inputs(struct request *request)
     decide_inputs_fill(inputs, request->snapshot->config, request->api.model, &request->name, request->verdict,
                        request->scored ? &request->score : NULL, request->snapshot->prices, healthy, total_bytes(request) + 64,
                        worst_answer_tokens(request));
+    int64_t counted = prompt_tokens(request), worst = worst_answer_tokens(request), n_answers = answers_asked(request);
+    decide_inputs_expect(inputs, request->scored ? &request->score : NULL, request->snapshot->prices,
+                         counted != LEDGER_NULL ? counted : total_bytes(request) / 4, worst < 0 || n_answers < 1 ? worst : worst / n_answers, n_answers);
+    if (request->scored && !request->dry_run)
+        metrics_score(service->metrics, request->score.tier, request->score.us);
     decide_inputs_promise(inputs, request->scored ? service->head : NULL);
     if (request->local == LOCAL_READY && api_kind_generates(request->api.kind) && request->chat != NULL) {
         struct engine_stats stats;

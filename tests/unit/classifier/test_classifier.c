@@ -174,7 +174,7 @@ Test(classifier, evaluation_can_be_drawn_as_well_formed_svg, .init = make_folder
     json_t *metrics = NULL;
     train(head_path);
     cr_assert_eq(head_open(&head, head_path, &err), 0);
-    cr_assert_eq(head_evaluate(head, NULL, data, &metrics, &err), 0, "%s: %s", err.where, err.text);
+    cr_assert_eq(head_evaluate(head, NULL, data, NULL, &metrics, &err), 0, "%s: %s", err.where, err.text);
     cr_assert_eq(metrics_picture(metrics, again_path, &err), 0, "%s: %s", err.where, err.text);
     read_all(again_path, &picture);
     str whole = buffer_str(&picture);

@@ -2,6 +2,7 @@
 #include "decide/decide.h"
 
 #include <criterion/criterion.h>
+#include <math.h>
 #include <stdlib.h>
 
 static struct decide_inputs base(enum name_kind kind)
@@ -222,6 +223,57 @@ Test(decide, ratings_that_belie_the_regret_halve_it)
     in.gain = 0.07F;
     in.effect = EFFECT_LOCAL_ONLY;
     cr_assert_str_eq(run(&in).route, "local", "no rating opens what policy closes");
+}
+
+Test(decide, an_expected_answer_costs_at_most_the_worst_case)
+{
+    struct error err = {0};
+    struct prices *prices;
+    struct decide_inputs in = base(NAME_AUTO), back;
+    struct score score = {.output_tokens = 150.2F};
+    str_copy(in.targets[0].provider, sizeof in.targets[0].provider, STR("openai"));
+    str_copy(in.targets[0].model, sizeof in.targets[0].model, STR("gpt-4o-mini"));
+    in.output_tokens = NAN;
+    in.targets[0].expected_nusd = in.targets[1].expected_nusd = MONEY_UNKNOWN;
+    cr_assert_eq(prices_open((const struct prices **)&prices, WEIR_SOURCE_DIR "/deploy/prices.yaml", &err), 0, "%s: %s", err.where, err.text);
+    const struct price *price = prices_find(prices, "openai", "gpt-4o-mini");
+    struct token_usage twice = {.prompt_tokens = 100, .completion_tokens = 302}, capped = {.prompt_tokens = 100, .completion_tokens = 40};
+    decide_inputs_expect(&in, &score, prices, 100, 1000, 2);
+    cr_assert_eq(in.targets[0].expected_nusd, price_cost_nusd(price, &twice), "two answers of 151 tokens");
+    cr_assert_eq(in.targets[1].expected_nusd, MONEY_UNKNOWN, "no price");
+    decide_inputs_expect(&in, &score, prices, 100, 20, 2);
+    cr_assert_eq(in.targets[0].expected_nusd, price_cost_nusd(price, &capped), "max_tokens of 20 each");
+    json_t *json = decide_inputs_json(&in);
+    cr_assert_eq(decide_inputs_parse(json, &back, &err), 0, "%s: %s", err.where, err.text);
+    cr_assert(back.output_tokens == score.output_tokens && back.targets[0].expected_nusd == in.targets[0].expected_nusd);
+    json_object_del(json_object_get(json, "score"), "output_tokens"); /* Rows of before lengths were foretold. */
+    json_object_del(json_array_get(json_object_get(json, "targets"), 0), "expected_nusd");
+    cr_assert_eq(decide_inputs_parse(json, &back, &err), 0, "%s: %s", err.where, err.text);
+    cr_assert(isnan(back.output_tokens) && back.targets[0].expected_nusd == MONEY_UNKNOWN);
+    json_decref(json);
+    prices_drop(prices);
+}
+
+/* Whatever the conversation and the ratings turn out to be: so a tier that is clear of the limits needs no other. */
+Test(decide, a_gain_outside_of_the_limits_goes_one_way_only)
+{
+    for (int i = 0; i <= 20; i++) {
+        struct decide_inputs in = base(NAME_AUTO);
+        in.max_regret = i / 20.0;
+        struct score_limits limits = decide_limits(NULL, in.max_regret);
+        for (int state = 0; state < 8; state++) {
+            in.session_remote = state & 1;
+            in.drift = state & 2;
+            in.conversed = state & 4;
+            str_copy(in.earlier_route, sizeof in.earlier_route, STR("remote:p0/m"));
+            in.targets[0].cached_input_nusd = 0;
+            in.prompt_tokens = in.cached_tokens = 1000;
+            in.gain = (float)limits.low - 0.001F;
+            cr_assert_eq(run(&in).kind, ROUTE_LOCAL, "max_regret %g, state %d", in.max_regret, state);
+            in.gain = (float)limits.high + 0.001F;
+            cr_assert_eq(run(&in).kind, ROUTE_REMOTE, "max_regret %g, state %d", in.max_regret, state);
+        }
+    }
 }
 
 Test(decide, rows_of_before_there_was_feedback_read_as_without_drift)
