@@ -92,7 +92,12 @@ int head_value(const struct head *head, enum head_view view, const float surface
         return WEIR_E_MEMORY;
     map_dense(head_map(head, view), surface, inner, scratch);
     for (int target = 0; target < N_HEAD_TARGETS; target++)
-        values[target] = linear[target].present ? linear_value(&linear[target].weights, scratch, grams) : NAN;
+        values[target] = linear[target].present && linear[target].weights.dense != NULL ? linear_value(&linear[target].weights, scratch, grams) : NAN;
+    if (view == VIEW_ENCODER && head->network.weights != NULL) {
+        float plain[N_SURFACE + MOST_EMBD];
+        map_plain(&head->map, surface, inner, plain);
+        network_values(&head->network, plain, values);
+    }
     out->p_local = probability(&linear[HEAD_LOCAL], values[HEAD_LOCAL]);
     out->p_remote = probability(&linear[HEAD_REMOTE], values[HEAD_REMOTE]);
     out->output_tokens = expected_tokens(&linear[HEAD_TOKENS], values[HEAD_TOKENS]);

@@ -34,6 +34,7 @@ void head_close(struct head *head)
             linear_release(&head->linear[view][target].weights);
         softmax_release(&head->domain[view].weights);
     }
+    network_release(&head->network);
     for (int i = 0; i < head->n_domains; i++)
         free(head->domains[i]);
     free(head->domains);

@@ -7,6 +7,7 @@
 #include "isotonic.h"
 #include "linear.h"
 #include "map.h"
+#include "network.h"
 #include "promise.h"
 #include "rules.h"
 #include "softmax.h"
@@ -79,6 +80,7 @@ struct head {
     struct static_table table; /* n_tokens = 0: none. */
     struct map static_map;     /* On its vectors; forms and words as in map. */
     struct head_linear linear[N_HEAD_VIEWS][N_HEAD_TARGETS];
+    struct network network;    /* Of map_plain: the encoder's view has its local and remote values from it; weights NULL: from linear. */
     struct head_gain gain[N_HEAD_VIEWS];
     struct head_domain domain[N_HEAD_VIEWS];
     int n_domains;

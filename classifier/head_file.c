@@ -10,13 +10,14 @@
  *                 heads {view: {target: {bias, slope, shift, isotonic {x, y}}, gain: {slope, shift}, domain: {temperature, slope,
  *                 shift}}}, rules, settle and settle_static {low, high, margin}, promises {confidence, lines, thresholds, local_shares},
  *                 answer {landmarks, bias, slope, shift, by_text, by_confidence, by_probe {bias, input: [weight, mean, 1 / sd]}},
- *                 static {encoder, dims}
+ *                 static {encoder, dims}, network {kind}
  *   …   arrays
  *
  * Which arrays there must be follows from the header: "mean", "inverse_sd", "center", "topics", "forms", "idf", and for each head "view.target.dense",
  * "view.target.buckets" or "view.domain"; for "answer" its
  * own of a map ("answer.mean", …) and of a head ("answer.local.dense", "answer.local.buckets"); for "static" the bytes of its file
- * ("static.table", counted in words of four), "static.center" and "static.topics". Members and arrays that a reader does not know
+ * ("static.table", counted in words of four), "static.center" and "static.topics"; for "network" one of its
+ * name (network.h has its order), in the place of those of the encoder's local and remote heads. Members and arrays that a reader does not know
  * are passed over. A file is taken whole or refused with a reason: sizes, offsets and every number are
  * checked first. */
 #include "head.h"
@@ -216,7 +217,8 @@ static int parse_promises(struct head *head, const json_t *header, struct error 
     return 0;
 }
 
-/* A linear head on a map with n_dense likenesses; its arrays are called prefix.dense and prefix.buckets. */
+/* A linear head on a map with n_dense likenesses; its arrays are called prefix.dense and prefix.buckets. prefix NULL: it has none,
+ * for its values come from a network. */
 static int parse_linear(const struct reader *reader, const json_t *object, const char *prefix, int n_dense, struct head_linear *linear)
 {
     char name[HEAD_NAME_BYTES];
@@ -225,10 +227,12 @@ static int parse_linear(const struct reader *reader, const json_t *object, const
     if ((status = need_number(object, "bias", &bias, reader->err)) < 0 || (status = need_platt(object, &linear->platt, reader->err)) < 0 ||
         (status = parse_isotonic(object, &linear->isotonic, reader->err)) < 0)
         return status;
+    linear->present = true;
+    if (prefix == NULL)
+        return 0;
     if (linear_init(&linear->weights, n_dense) < 0)
         return error_set(reader->err, WEIR_E_MEMORY, "", "out of memory");
     linear->weights.bias = (float)bias;
-    linear->present = true;
     snprintf(name, sizeof name, "%s.dense", prefix);
     status = read_array(reader, name, linear->weights.dense, (size_t)linear->weights.n_dense);
     if (status < 0)
@@ -244,8 +248,9 @@ static int parse_target(struct head *head, const struct reader *reader, const js
     int status = json_member_object(view_json, head_target_names[target], &object, reader->err);
     if (status <= 0)
         return status;
+    bool networked = head->network.weights != NULL && view == VIEW_ENCODER && target < N_HEAD_MODELS;
     snprintf(prefix, sizeof prefix, "%s.%s", head_view_names[view], head_target_names[target]);
-    return parse_linear(reader, object, prefix, head_map(head, (enum head_view)view)->n_landmarks, &head->linear[view][target]);
+    return parse_linear(reader, object, networked ? NULL : prefix, head_map(head, (enum head_view)view)->n_landmarks, &head->linear[view][target]);
 }
 
 static int parse_blend(const json_t *object, const char *name, struct blend *blend, struct error *err)
@@ -415,6 +420,26 @@ static int parse_static(struct head *head, const struct reader *reader, const js
     return status;
 }
 
+static int parse_network(struct head *head, const struct reader *reader, const json_t *header)
+{
+    json_t *object;
+    char kind[16];
+    int status = json_member_object(header, "network", &object, reader->err), which = 0;
+    if (status <= 0)
+        return status;
+    if (head->map.n_embd == 0)
+        return error_set(reader->err, WEIR_E_INVALID, "network", "needs an encoder");
+    if ((status = copy_word(object, "kind", kind, sizeof kind, reader->err)) < 0)
+        return error_prefix(reader->err, "network.");
+    while (which < N_NETWORK_KINDS && strcmp(kind, network_kind_names[which]) != 0)
+        which++;
+    if (which == N_NETWORK_KINDS)
+        return error_set(reader->err, WEIR_E_INVALID, "network.kind", "%s is not known", kind);
+    if (network_init(&head->network, (enum network_kind)which, N_SURFACE + head->map.n_embd) < 0)
+        return error_set(reader->err, WEIR_E_MEMORY, "network", "out of memory");
+    return read_array(reader, "network", head->network.weights, network_n_weights(&head->network));
+}
+
 static int parse_settle(struct head *head, const json_t *header, struct error *err)
 {
     static const struct {
@@ -444,7 +469,7 @@ static int parse_header(struct head *head, const struct reader *reader, const js
     struct error *err = reader->err;
     int status;
     if ((status = copy_word(header, "name", head->name, sizeof head->name, err)) < 0 || (status = parse_map(head, reader, header)) < 0 ||
-        (status = parse_static(head, reader, header)) < 0 ||
+        (status = parse_static(head, reader, header)) < 0 || (status = parse_network(head, reader, header)) < 0 ||
         (status = parse_domains(head, header, err)) < 0 || (status = parse_rules(head, header, err)) < 0 || (status = parse_promises(head, header, err)) < 0 ||
         (status = parse_answer(head, reader, header)) < 0 ||
         (status = json_member_object(header, "data", &data, err)) < 0)

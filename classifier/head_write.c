@@ -61,6 +61,8 @@ static json_t *linear_json_and_arrays(const struct head_linear *linear, const ch
     if (linear->isotonic.n > 0)
         json_object_set_new(object, "isotonic", json_pack("{s:o,s:o}", "x", numbers_json(linear->isotonic.x, linear->isotonic.n), "y",
                                                           numbers_json(linear->isotonic.y, linear->isotonic.n)));
+    if (linear->weights.dense == NULL) /* A network's output. */
+        return object;
     snprintf(name, sizeof name, "%s.dense", prefix);
     write_array(writer, name, linear->weights.dense, (size_t)linear->weights.n_dense);
     snprintf(name, sizeof name, "%s.buckets", prefix);
@@ -155,6 +157,10 @@ static json_t *header_json(const struct head *head, struct writer *writer)
         json_array_append_new(domains, json_string(head->domains[i]));
     if (head->map.n_embd > 0)
         json_object_set_new(header, "encoder", json_pack("{s:s,s:i}", "name", head->encoder, "n_embd", head->map.n_embd));
+    if (head->network.weights != NULL) {
+        json_object_set_new(header, "network", json_pack("{s:s}", "kind", network_kind_names[head->network.kind]));
+        write_array(writer, "network", head->network.weights, network_n_weights(&head->network));
+    }
     json_object_set_new(header, "heads", heads);
     json_object_set_new(header, "domains", domains);
     json_object_set_new(header, "rules", rules_json(head));

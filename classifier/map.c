@@ -109,6 +109,15 @@ void map_set_landmark(struct map *map, int index, const float *form, const float
         direct(map, inner, map->topics + (size_t)index * (size_t)map->n_embd);
 }
 
+void map_plain(const struct map *map, const float surface[N_SURFACE], const float *inner, float *out)
+{
+    float scale = sqrtf((float)map->n_embd);
+    standardise(map, surface, out);
+    direct(map, inner, out + N_SURFACE);
+    for (int i = 0; i < map->n_embd; i++)
+        out[N_SURFACE + i] *= scale;
+}
+
 static float square_distance(const float *a, const float *b, int from, int to)
 {
     float lanes[4] = {0};

@@ -32,4 +32,7 @@ void map_dense(const struct map *map, const float *form, const float *inner, flo
 /* Values become tf-idf: words and characters each of squared length 1/2. */
 void map_weigh(const struct map *map, struct grams *grams);
 
+/* The standardised surface and, n_embd numbers of about unit variance, the direction of inner: N_SURFACE + n_embd floats. */
+void map_plain(const struct map *map, const float surface[N_SURFACE], const float *inner, float *out);
+
 #endif

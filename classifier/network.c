@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 enum { HIDDEN = 64, BATCH = 64, PASSES = 40, LEAST_STEPS = 1500, MOST_STEPS = 10000 };
-static const float RATE = 2e-3F, DECAY = 0.05F, BETA1 = 0.9F, BETA2 = 0.999F; /* The last two: how slowly Adam's moments forget. */
+static const float RATE = 2e-3F, DECAY = 0.3F, BETA1 = 0.9F, BETA2 = 0.999F; /* The last two: how slowly Adam's moments forget. */
 
 const char *const network_kind_names[N_NETWORK_KINDS] = {[NETWORK_LOGISTIC] = "logistic", [NETWORK_FACTORS] = "factors", [NETWORK_MLP] = "mlp"};
 

@@ -68,10 +68,11 @@ static void rows_chunk(void *arg, int chunk, int thread)
             p[c] = expf(p[c] - most);
             sum += (double)p[c];
         }
+        float weight = e->rows->weights != NULL ? e->rows->weights[e->rows->classes[i]] : 1;
         for (size_t c = 0; c < k; c++)
-            p[c] /= (float)sum;
-        p[e->rows->classes[i]] -= 1;
-        loss += log(sum) - (double)own;
+            p[c] *= weight / (float)sum;
+        p[e->rows->classes[i]] -= weight;
+        loss += (double)weight * (log(sum) - (double)own);
     }
     e->losses[chunk] = loss;
 }

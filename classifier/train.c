@@ -193,6 +193,8 @@ int head_train(const char *data_path, const char *out_path, struct model *encode
         options = &defaults;
     training.seed = options->seed;
     training.quiet = options->quiet;
+    training.kind = options->kind;
+    training.balanced = options->balanced;
     training.most_landmarks = options->n_landmarks > 0 && options->n_landmarks < MOST_LANDMARKS ? (size_t)options->n_landmarks : MOST_LANDMARKS;
     training.pool = pool_new(0);
     training.head = head_new();
@@ -203,6 +205,8 @@ int head_train(const char *data_path, const char *out_path, struct model *encode
         status = examples_read(&examples, data_path, encoder, training.table, training.pool, training.quiet, err);
     if (status == 0)
         status = describe(&training, options->name, encoder, err);
+    if (status == 0 && training.kind != TRAIN_KERNEL && examples.n_embd == 0)
+        status = error_set(err, WEIR_E_INVALID, "kind", "only a head with an encoder can be of another kind than kernel");
     if (status == 0 && choose(&training) < 0)
         status = error_set(err, WEIR_E_MEMORY, "", "out of memory");
     if (status == 0)

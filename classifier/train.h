@@ -13,6 +13,8 @@ struct training {
     struct pool *pool;
     uint64_t seed;
     bool quiet;
+    enum train_kind kind;
+    bool balanced;
     const struct static_table *table; /* NULL: no static view. */
     size_t most_landmarks;
     size_t *landmarks; /* Lines that are the head's landmarks. */

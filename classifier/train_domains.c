@@ -20,6 +20,7 @@ struct domain_fit {
     int *classes;          /* Of the fit under way. */
     int *truth;            /* Class, or -1. */
     bool *is_oos;
+    float *weights;        /* Of the names; NULL: all count as their lines do. */
     float *logits;         /* Held-out logits: n × n_domains. */
     const float **logit_rows;
     size_t n;
@@ -27,7 +28,7 @@ struct domain_fit {
 
 static int fit_once(struct domain_fit *fit, struct softmax *softmax, int n_steps)
 {
-    struct softmax_rows rows = {fit->rows, fit->classes, fit->n};
+    struct softmax_rows rows = {fit->rows, fit->classes, fit->n, fit->weights};
     return softmax_fit(softmax, &rows, n_steps, fit->training->pool);
 }
 
@@ -119,6 +120,24 @@ static int calibrate(struct domain_fit *fit, bool leave_out, bool have_oos)
     return 0;
 }
 
+/* Every name counts as much as any other. */
+static void balance(struct domain_fit *fit)
+{
+    int n_names = fit->training->head->n_domains;
+    double n = 0, n_used = 0;
+    for (int c = 0; c < n_names; c++)
+        fit->weights[c] = 0;
+    for (size_t i = 0; i < fit->n; i++) {
+        if (fit->truth[i] >= 0)
+            fit->weights[fit->truth[i]]++;
+        n += fit->truth[i] >= 0;
+    }
+    for (int c = 0; c < n_names; c++)
+        n_used += fit->weights[c] > 0;
+    for (int c = 0; c < n_names; c++)
+        fit->weights[c] = fit->weights[c] > 0 ? (float)(n / (n_used * (double)fit->weights[c])) : 1;
+}
+
 static int fit_view(struct domain_fit *fit)
 {
     struct training *training = fit->training;
@@ -138,6 +157,8 @@ static int fit_view(struct domain_fit *fit)
         fit->is_oos[i] = line->domain == DOMAIN_OOS;
         n_oos += line->domain == DOMAIN_OOS;
     }
+    if (fit->weights != NULL)
+        balance(fit);
     bool have_oos = n_oos >= LEAST_OOS, leave_out = !have_oos && head->n_domains >= LEAST_NAMES;
     int status = 0;
     for (int fold = 0; fold < DOMAIN_FOLDS && status == 0; fold++) {
@@ -172,10 +193,12 @@ int train_domains(struct training *training, struct error *err)
         fit.is_oos = malloc(n * sizeof *fit.is_oos);
         fit.logits = calloc(n * (size_t)head->n_domains, sizeof *fit.logits);
         fit.logit_rows = malloc(n * sizeof *fit.logit_rows);
+        if (training->balanced && (fit.weights = malloc((size_t)head->n_domains * sizeof *fit.weights)) == NULL)
+            status = WEIR_E_MEMORY;
         if (fit.block == NULL || fit.rows == NULL || fit.classes == NULL || fit.truth == NULL || fit.is_oos == NULL || fit.logits == NULL ||
             fit.logit_rows == NULL)
             status = WEIR_E_MEMORY;
-        else
+        else if (status == 0)
             status = fit_view(&fit);
         free(fit.block);
         free(fit.rows);
@@ -184,6 +207,7 @@ int train_domains(struct training *training, struct error *err)
         free(fit.is_oos);
         free(fit.logits);
         free(fit.logit_rows);
+        free(fit.weights);
     }
     return status < 0 ? error_set(err, status, "training", "out of memory") : 0;
 }

@@ -4,6 +4,8 @@
  * The gain is the difference of two probabilities, not a fit of the difference: where both models are nearly sure to be right
  * or wrong the difference is small, which a fit of it would have to learn from the few lines on which they part.
  *
+ * A head of another kind than kernel has a network (network.h) in the place of the encoder's local and remote fits.
+ *
  * Threads: the fits are independent jobs, each done by one thread, so the result does not depend on how many there are. */
 #include "metrics.h"
 #include "train.h"
@@ -26,8 +28,46 @@ struct fits {
     const float *targets[N_HEAD_TARGETS]; /* NAN: the line has none. */
     size_t counts[N_HEAD_TARGETS];
     struct linear results[N_HEAD_TARGETS][N_FOLDS + 1]; /* The last one of all lines. */
+    struct network networks[N_FOLDS + 1]; /* In the place of the first N_HEAD_MODELS targets' results, where they are trained. */
+    float *plain;                         /* Their inputs: map_plain of each line. NULL: they are not. */
+    float *class_weights[N_HEAD_MODELS];  /* Of each line. */
     bool failed; /* Set by any thread, read after the job. */
 };
+
+/* What a line counts in the fits of a target: 1, or, balanced, so that right and wrong weigh the same in all. */
+static void weigh_classes(const struct fits *fits, int target, float *weights)
+{
+    double sum = 0, n = 0;
+    for (size_t i = 0; i < fits->training->examples->lines.n; i++) {
+        bool has = !isnan(fits->targets[target][i]);
+        sum += has ? (double)fits->targets[target][i] : 0;
+        n += has;
+    }
+    bool balanced = fits->training->balanced && sum > 0 && sum < n;
+    for (size_t i = 0; i < fits->training->examples->lines.n; i++) {
+        double t = (double)fits->targets[target][i];
+        weights[i] = balanced && !isnan(t) ? (float)(0.5 * (t * n / sum + (1 - t) * n / (n - sum))) : 1;
+    }
+}
+
+static void network_job(void *arg, int fold, int thread)
+{
+    (void)thread;
+    struct fits *fits = arg;
+    size_t n = fits->design.n;
+    float *weights = malloc(N_HEAD_MODELS * n * sizeof *weights);
+    int status = weights == NULL ? WEIR_E_MEMORY : network_init(&fits->networks[fold], (enum network_kind)(fits->training->kind - TRAIN_LOGISTIC),
+                                                                 N_SURFACE + fits->training->head->map.n_embd);
+    struct network_lines lines = {n, fits->plain, {fits->targets[HEAD_LOCAL], fits->targets[HEAD_REMOTE]}, {weights, weights + n}};
+    for (size_t i = 0; i < n && status == 0; i++)
+        for (int target = 0; target < N_HEAD_MODELS; target++)
+            weights[(size_t)target * n + i] = fits->training->folds[i] != fold ? fits->class_weights[target][i] : 0;
+    if (status == 0)
+        status = network_fit(&fits->networks[fold], &lines, fits->training->seed);
+    if (status < 0)
+        __atomic_store_n(&fits->failed, true, __ATOMIC_RELAXED);
+    free(weights);
+}
 
 static void fit_job(void *arg, int chunk, int thread)
 {
@@ -35,13 +75,13 @@ static void fit_job(void *arg, int chunk, int thread)
     struct fits *fits = arg;
     int fold = chunk % (N_FOLDS + 1), target = chunk / (N_FOLDS + 1);
     const struct design *design = &fits->design;
-    if (fits->counts[target] < LEAST_LINES)
+    if (fits->counts[target] < LEAST_LINES || (fits->plain != NULL && target < N_HEAD_MODELS))
         return;
     float *weights = malloc(2 * design->n * sizeof *weights), *targets = weights + design->n;
     int status = weights == NULL ? WEIR_E_MEMORY : 0;
     for (size_t i = 0; i < design->n && status == 0; i++) {
         bool has = !isnan(fits->targets[target][i]);
-        weights[i] = has && fits->training->folds[i] != fold ? 1 : 0;
+        weights[i] = has && fits->training->folds[i] != fold ? target < N_HEAD_MODELS ? fits->class_weights[target][i] : 1 : 0;
         targets[i] = has ? fits->targets[target][i] : 0;
     }
     bool is_length = target == HEAD_TOKENS;
@@ -59,6 +99,12 @@ static void fit_job(void *arg, int chunk, int thread)
 static float unseen(const struct fits *fits, int target, size_t i)
 {
     const struct design *design = &fits->design;
+    if (fits->plain != NULL && target < N_HEAD_MODELS) {
+        const struct network *network = &fits->networks[fits->training->folds[i]];
+        float values[NETWORK_OUTPUTS];
+        network_values(network, fits->plain + i * (size_t)network->n_inputs, values);
+        return values[target];
+    }
     return linear_value(&fits->results[target][fits->training->folds[i]], design->dense + i * (size_t)design->n_dense, &design->grams[i]);
 }
 
@@ -266,6 +312,8 @@ static int fit_view(struct fits *fits, float *dense)
     snprintf(what, sizeof what, "local, remote, length: %s", head_view_names[fits->view]);
     progress_show(training->quiet, what, 0, 1);
     pool_run(training->pool, N_HEAD_TARGETS * (N_FOLDS + 1), fit_job, fits);
+    if (fits->plain != NULL)
+        pool_run(training->pool, N_FOLDS + 1, network_job, fits);
     progress_show(training->quiet, what, 1, 1);
     if (fits->failed)
         status = WEIR_E_MEMORY;
@@ -279,13 +327,19 @@ static int fit_view(struct fits *fits, float *dense)
     if (status == 0)
         note_gains(fits);
     for (int target = 0; target < N_HEAD_TARGETS && status == 0; target++) {
-        if (fits->counts[target] < LEAST_LINES)
+        if (fits->counts[target] < LEAST_LINES || (fits->plain != NULL && target < N_HEAD_MODELS))
             continue;
         head->linear[fits->view][target].weights = fits->results[target][N_FOLDS];
         fits->results[target][N_FOLDS] = (struct linear){0};
         whiten_undo(&whiten, head->linear[fits->view][target].weights.dense);
     }
+    if (status == 0 && fits->plain != NULL) {
+        head->network = fits->networks[N_FOLDS];
+        fits->networks[N_FOLDS] = (struct network){0};
+    }
 done:
+    for (int fold = 0; fold <= N_FOLDS; fold++)
+        network_release(&fits->networks[fold]);
     for (int target = 0; target < N_HEAD_TARGETS; target++)
         for (int fold = 0; fold <= N_FOLDS; fold++)
             linear_release(&fits->results[target][fold]);
@@ -294,11 +348,26 @@ done:
     return status;
 }
 
+/* What the networks of the encoder's view see, where the head is to have one. */
+static int make_plain(struct fits *fits)
+{
+    const struct training *training = fits->training;
+    const struct map *map = &training->head->map;
+    size_t width = (size_t)map->n_embd, n = training->examples->lines.n;
+    bool any = fits->counts[HEAD_LOCAL] >= LEAST_LINES || fits->counts[HEAD_REMOTE] >= LEAST_LINES;
+    if (training->kind == TRAIN_KERNEL || fits->view != VIEW_ENCODER || !any)
+        return 0;
+    fits->plain = malloc(n * (N_SURFACE + width) * sizeof *fits->plain);
+    for (size_t i = 0; i < n && fits->plain != NULL; i++)
+        map_plain(map, training->examples->surfaces + i * N_SURFACE, training->examples->inners + i * width, fits->plain + i * (N_SURFACE + width));
+    return fits->plain == NULL ? WEIR_E_MEMORY : 0;
+}
+
 int train_linear(struct training *training, struct error *err)
 {
     const struct head *head = training->head;
     size_t n = training->examples->lines.n, counts[N_HEAD_TARGETS] = {0};
-    float *targets = malloc(N_HEAD_TARGETS * n * sizeof *targets), *dense = malloc((n * (size_t)head->map.n_landmarks + 1) * sizeof *dense);
+    float *targets = malloc((N_HEAD_TARGETS + N_HEAD_MODELS) * n * sizeof *targets), *weights = targets + N_HEAD_TARGETS * n, *dense = malloc((n * (size_t)head->map.n_landmarks + 1) * sizeof *dense);
     int status = targets == NULL || dense == NULL ? WEIR_E_MEMORY : 0;
     for (size_t i = 0; i < n && status == 0; i++) {
         const struct line *line = &training->examples->lines.items[i];
@@ -312,9 +381,12 @@ int train_linear(struct training *training, struct error *err)
     bool enough = counts[HEAD_LOCAL] >= LEAST_LINES || counts[HEAD_REMOTE] >= LEAST_LINES || counts[HEAD_TOKENS] >= LEAST_LINES;
     for (int view = 0; view < N_HEAD_VIEWS && status == 0 && enough; view++) {
         struct fits fits = {.training = training, .view = (enum head_view)view, .targets = {targets, targets + n, targets + 2 * n},
-                            .counts = {counts[HEAD_LOCAL], counts[HEAD_REMOTE], view == VIEW_FEATURES ? counts[HEAD_TOKENS] : 0}};
-        if (head_has_view(head, (enum head_view)view))
+                            .counts = {counts[HEAD_LOCAL], counts[HEAD_REMOTE], view == VIEW_FEATURES ? counts[HEAD_TOKENS] : 0}, .class_weights = {weights, weights + n}};
+        for (int target = 0; target < N_HEAD_MODELS; target++)
+            weigh_classes(&fits, target, fits.class_weights[target]);
+        if (head_has_view(head, (enum head_view)view) && (status = make_plain(&fits)) == 0)
             status = fit_view(&fits, dense);
+        free(fits.plain);
     }
     if (status == 0 && enough && head->map.n_embd > 0)
         choose_margins(training, targets);

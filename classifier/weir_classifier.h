@@ -81,8 +81,13 @@ json_t *score_json(const struct score *score); /* As `weir score` prints it. New
 
 /* ------------------------------------------------------------------ training and evaluation */
 
+/* What the local and remote heads of the encoder's view are: logistic regression on likenesses to training texts (the strongest), or
+ * one of the smaller heads on the embedding and the features themselves (a file of 0.2 MB beside the maps). */
+enum train_kind { TRAIN_KERNEL, TRAIN_LOGISTIC, TRAIN_FACTORS, TRAIN_MLP, N_TRAIN_KINDS };
 struct train_options {
     const char *name;  /* Of the head; NULL: "head". */
+    enum train_kind kind;
+    bool balanced;     /* Each class (right and wrong, each domain) counts the same in a fit, however few its lines. */
     uint64_t seed;
     bool quiet;        /* No progress on stderr. */
     int n_landmarks;   /* Training texts that others are compared with, 1 … 1536; 0: 1536. Fewer make a smaller file. */

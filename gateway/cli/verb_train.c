@@ -9,6 +9,8 @@ extern const struct verb verb_train;
 static int train_run(int argc, char **argv)
 {
     const char *data = NULL, *out = NULL, *encoder_path = NULL, *precision = "fast", *name = NULL, *static_path = NULL;
+    const char *kind = "kernel", *class_weights = "none";
+    static const char *const kinds[N_TRAIN_KINDS] = {[TRAIN_KERNEL] = "kernel", [TRAIN_LOGISTIC] = "logistic", [TRAIN_FACTORS] = "factors", [TRAIN_MLP] = "mlp"};
     int64_t seed = 0, threads = 0, landmarks = 0;
     bool quiet = false, no_encoder = false;
     struct error err;
@@ -16,7 +18,8 @@ static int train_run(int argc, char **argv)
         {"data", .text = &data, .required = true}, {"out", .text = &out, .required = true}, {"encoder", .text = &encoder_path},
         {"precision", .text = &precision},         {"threads", .number = &threads},         {"name", .text = &name},
         {"seed", .number = &seed},                 {"no-encoder", .flag = &no_encoder},     {"quiet", .flag = &quiet},
-        {"landmarks", .number = &landmarks},       {"static", .text = &static_path},
+        {"landmarks", .number = &landmarks},       {"static", .text = &static_path},     {"kind", .text = &kind},
+        {"class-weights", .text = &class_weights},
         {0},
     };
     int status = cli_parse(&verb_train, argc, argv, options, NULL);
@@ -26,10 +29,19 @@ static int train_run(int argc, char **argv)
         fprintf(stderr, "weir train: --landmarks: 1 to 1536\n");
         return EXIT_USAGE;
     }
+    int which = 0;
+    while (which < N_TRAIN_KINDS && strcmp(kind, kinds[which]) != 0)
+        which++;
+    bool balanced = strcmp(class_weights, "balanced") == 0;
+    if (which == N_TRAIN_KINDS || (!balanced && strcmp(class_weights, "none") != 0)) {
+        fprintf(stderr, which == N_TRAIN_KINDS ? "weir train: --kind: kernel, logistic, factors or mlp\n" : "weir train: --class-weights: none or balanced\n");
+        return EXIT_USAGE;
+    }
     struct model *encoder = NULL;
     if (!no_encoder && encoder_line_open(encoder_path, precision, threads, &encoder, &err) < 0)
         return cli_fail("train", &err);
-    struct train_options train = {.name = name, .seed = (uint64_t)seed, .quiet = quiet, .n_landmarks = (int)landmarks, .static_path = static_path};
+    struct train_options train = {.name = name, .seed = (uint64_t)seed, .quiet = quiet, .n_landmarks = (int)landmarks, .static_path = static_path,
+                                  .kind = (enum train_kind)which, .balanced = balanced};
     status = head_train(data, out, encoder, &train, &err);
     model_close(encoder);
     return status < 0 ? cli_fail("train", &err) : EXIT_DONE;
@@ -56,6 +68,9 @@ const struct verb verb_train = {
             "  --threads N             of the encoder; default: one per core\n"
             "  --name NAME             of the head, at most 63 bytes (default \"head\"); stands in each decision\n"
             "  --seed N                of the folds and of what is drawn (default 0)\n"
+            "  --kind K                of the encoder's local and remote heads: kernel (default; the strongest), or on the frozen embedding\n"
+            "                          logistic, factors (matrix factorisation, one vector a model) or mlp (a small hidden layer)\n"
+            "  --class-weights W       none (default), or balanced: right and wrong, and each domain, count the same in the fits\n"
             "  --landmarks N           training texts that others are compared with (default and most 1536): fewer, smaller file\n"
             "  --static FILE           table of `weir distill`, or a head that holds one: adds the tier \"static\" before the encoder;\n"
             "                          the table goes into H, which then needs no other file (a byte a number: 2 MB for MiniLM)\n"
