@@ -145,7 +145,7 @@ Test(answer, a_head_trained_with_answers_orders_them_where_questions_are_alike)
     cr_assert_gt(sure.p_local, unsure.p_local + 0.4F);
     /* Where questions are alike scoring gains nothing over chance, and the answer nearly all. */
     json_t *metrics;
-    cr_assert_eq(head_evaluate(head, NULL, data, &metrics, &err), 0, "%s: %s", err.where, err.text);
+    cr_assert_eq(head_evaluate(head, NULL, data, NULL, &metrics, &err), 0, "%s: %s", err.where, err.text);
     const json_t *cascade = json_object_get(metrics, "cascade");
     double apgr[2];
     for (int i = 0; i < 2; i++)
