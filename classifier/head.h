@@ -49,7 +49,7 @@ struct head_rule {
     int domain;
 };
 
-enum { N_PROMISES = 50 };
+enum { N_PROMISES = 50, N_GAINS = 21 };
 
 /* For each hundredth of regret up to N_PROMISES the threshold that keeps it, from `weir calibrate`. */
 struct head_promises {
@@ -58,6 +58,8 @@ struct head_promises {
     int64_t n_lines;   /* Calibration lines with both scores. */
     float thresholds[N_PROMISES];   /* [i]: of a regret of at most (i + 1) / 100. Never falling; PROMISE_NOTHING: none can be kept. */
     float local_shares[N_PROMISES]; /* Of the calibration lines that stay. */
+    bool has_gains;    /* Older heads have none. */
+    float gains[N_GAINS]; /* Of the calibration lines, from the least to the greatest in twentieths. Never falling. */
 };
 
 /* P(the local model answers well) once its answer is there. Its map is of answers: forms of answer_form, n-grams. */

@@ -8,7 +8,7 @@
  *   24  S × 48    array: name, 32 bytes padded with zeros; uint64 offset in the file, a multiple of 4; uint64 floats
  *   …   H bytes   JSON: name, encoder {name, n_embd}, data {sha256, lines}, metrics, map {landmarks}, domains,
  *                 heads {view: {target: {bias, slope, shift, isotonic {x, y}}, gain: {slope, shift}, domain: {temperature, slope,
- *                 shift}}}, rules, settle and settle_static {low, high, margin}, promises {confidence, lines, thresholds, local_shares},
+ *                 shift}}}, rules, settle and settle_static {low, high, margin}, promises {confidence, lines, thresholds, local_shares, gains?},
  *                 answer {landmarks, bias, slope, shift, by_text, by_confidence, by_probe {bias, input: [weight, mean, 1 / sd]}},
  *                 static {encoder, dims}, network {kind}
  *   …   arrays
@@ -211,6 +211,12 @@ static int parse_promises(struct head *head, const json_t *header, struct error 
     for (int i = 1; i < N_PROMISES; i++)
         if (promises->thresholds[i] < promises->thresholds[i - 1])
             return error_set(err, WEIR_E_INVALID, "promises.thresholds", "element %d is smaller than the one before", i);
+    promises->has_gains = json_object_get(object, "gains") != NULL;
+    if (promises->has_gains && need_numbers(object, "gains", promises->gains, N_GAINS, err) < 0)
+        return error_prefix(err, "promises.");
+    for (int i = 1; i < N_GAINS && promises->has_gains; i++)
+        if (promises->gains[i] < promises->gains[i - 1])
+            return error_set(err, WEIR_E_INVALID, "promises.gains", "element %d is smaller than the one before", i);
     if (!(promises->confidence > 0 && promises->confidence < 1))
         return error_set(err, WEIR_E_INVALID, "promises.confidence", "must be between 0 and 1");
     promises->present = true;

@@ -186,6 +186,8 @@ static json_t *header_json(const struct head *head, struct writer *writer)
                             json_pack("{s:f,s:I,s:o,s:o}", "confidence", head->promises.confidence, "lines", (json_int_t)head->promises.n_lines,
                                       "thresholds", numbers_json(head->promises.thresholds, N_PROMISES), "local_shares",
                                       numbers_json(head->promises.local_shares, N_PROMISES)));
+    if (head->promises.present && head->promises.has_gains)
+        json_object_set_new(json_object_get(header, "promises"), "gains", numbers_json(head->promises.gains, N_GAINS));
     return header;
 }
 

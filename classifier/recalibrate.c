@@ -138,6 +138,21 @@ static float gain_in_use(const struct recalibration *re, size_t i)
     return head_within(re->head, VIEW_FEATURES, re->scores[VIEW_FEATURES][i].gain, gain);
 }
 
+static int compare_gains(const void *a, const void *b)
+{
+    float x = *(const float *)a, y = *(const float *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* Twentieths of the gains, n > 0; sorts them. */
+static void keep_gains(struct head_promises *promises, float *gains, size_t n)
+{
+    qsort(gains, n, sizeof *gains, compare_gains);
+    for (int i = 0; i < N_GAINS; i++)
+        promises->gains[i] = gains[(n - 1) * (size_t)i / (N_GAINS - 1)];
+    promises->has_gains = true;
+}
+
 static int make_promises(struct recalibration *re, double confidence, json_t *report)
 {
     const struct lines *lines = &re->examples.lines;
@@ -169,6 +184,7 @@ static int make_promises(struct recalibration *re, double confidence, json_t *re
     if (status == 0 && n >= LEAST_CALIBRATION) {
         promises->present = true;
         promises->n_lines = (int64_t)n;
+        keep_gains(promises, gains, n);
         json_object_set_new(report, "promises", json_pack("{s:I,s:f,s:O}", "n", (json_int_t)n, "confidence", confidence, "of", rows));
     }
     json_decref(rows);
@@ -282,4 +298,16 @@ double head_threshold(const struct head *head, double max_regret)
     double threshold, confidence;
     int64_t n_lines;
     return head != NULL && head_promise(head, max_regret, &threshold, &confidence, &n_lines) ? threshold : max_regret;
+}
+
+bool head_gain_above(const struct head *head, double share, double *gain, int64_t *n_lines)
+{
+    const struct head_promises *promises = &head->promises;
+    if (!promises->present || !promises->has_gains)
+        return false;
+    double at = (1 - fmin(fmax(share, 0), 1)) * (N_GAINS - 1);
+    int low = (int)at < N_GAINS - 1 ? (int)at : N_GAINS - 2;
+    *gain = (double)promises->gains[low] + (at - low) * (double)(promises->gains[low + 1] - promises->gains[low]);
+    *n_lines = promises->n_lines;
+    return true;
 }

@@ -118,6 +118,8 @@ int head_calibrate(const char *head_path, const char *data_path, const char *out
  * most max_regret, with the confidence and the number of calibration lines it stands on. false: the head holds no promise. */
 bool head_promise(const struct head *head, double max_regret, double *threshold, double *confidence, int64_t *n_lines);
 
+/* The gain that a share of the calibration lines had more than, and their number. false: the head holds none (weir calibrate). */
+bool head_gain_above(const struct head *head, double share, double *gain, int64_t *n_lines);
 /* The threshold that max_regret stands for: the promised one, else itself. head NULL: itself. */
 double head_threshold(const struct head *head, double max_regret);
 

@@ -92,6 +92,14 @@ static void check_shadow(struct report *report, const struct config *config, con
     }
 }
 
+static bool has_budget_target(const struct config *config)
+{
+    bool any = config->goal.kind == GOAL_BUDGET;
+    for (int i = 0; i < config->n_tenants; i++)
+        any = any || config->tenants[i].goal.kind == GOAL_BUDGET;
+    return any;
+}
+
 static void check_files(struct report *report, const struct config *config)
 {
     struct error err = {0};
@@ -103,8 +111,8 @@ static void check_files(struct report *report, const struct config *config)
         for (int i = 0; i < config->n_providers; i++)
             for (int k = 0; k < config->providers[i].n_models; k++)
                 if (prices_find(prices, config->providers[i].name, config->providers[i].models[k]) == NULL) {
-                    snprintf(text, sizeof text, "provider %s: the price of %s is not known (%s); its cost is recorded as null", config->providers[i].name,
-                             config->providers[i].models[k], config->prices_path);
+                    snprintf(text, sizeof text, "provider %s: the price of %s is not known (%s); its cost is recorded as null%s", config->providers[i].name,
+                             config->providers[i].models[k], config->prices_path, has_budget_target(config) ? ", and under budget_usd_per_month `auto` never goes there" : "");
                     warn(report, text);
                 }
         check_shadow(report, config, prices);

@@ -5,13 +5,15 @@
 #include <stdio.h>
 
 static const char help[] =
-    "usage: weir route \"text\" [--config weir.yaml] [--model auto]\n"
-    "       weir route --json [--config weir.yaml] < request.json\n\n"
+    "usage: weir route \"text\" [--config weir.yaml] [--model auto] [--tenant NAME]\n"
+    "       weir route --json [--config weir.yaml] [--tenant NAME] < request.json\n\n"
     "Decides where a chat request would go, with the policies, the classifier and the prices of the configuration, and\n"
-    "says why. Nothing is sent; providers count as healthy.\n\n"
+    "says why. Nothing is sent; providers count as healthy. Shares, budgets and thresholds of targets stand as the ledger in\n"
+    "data_dir has them; the alarm of ratings is not looked at (POST /v1/route of a running Weir does).\n\n"
     "With a text: in words. With --json: one chat request (as for /v1/chat/completions) a line, or a single one over\n"
     "several lines, on standard input; for each its decision with every input, as the ledger would hold it.\n\n"
     "  --config FILE   the configuration\n"
+    "  --tenant NAME   who asks; without it: a caller without a key\n"
     "  --model NAME    of the text's request: auto, auto:<max-regret>, local, remote/<provider>/<model> … [auto]\n";
 
 /* What leaving is expected to cost. */
@@ -26,6 +28,45 @@ static void say_cost(const json_t *inputs)
         printf(": $%.6f at %s/%s, at worst $%.6f", json_number_value(expected) / 1e9, json_string_value(json_object_get(target, "provider")),
                json_string_value(json_object_get(target, "model")), json_number_value(worst) / 1e9);
     printf("\n");
+}
+
+static double number(const json_t *object, const char *name)
+{
+    return json_number_value(json_object_get(object, name));
+}
+
+static const char *source_text(const json_t *goal)
+{
+    const char *source = json_string_value(json_object_get(goal, "source"));
+    return source != NULL && strcmp(source, "traffic") == 0 ? "recent queries" : source != NULL && strcmp(source, "calibration") == 0 ? "calibration lines" : NULL;
+}
+
+/* Which target chose which threshold, from how many lines. */
+static void say_target(const json_t *inputs)
+{
+    const json_t *promise = json_object_get(inputs, "promise"), *goal = json_object_get(inputs, "goal");
+    const char *source = json_string_value(json_object_get(promise, "source")), *kind = json_string_value(json_object_get(goal, "kind"));
+    bool labels = source != NULL && strcmp(source, "labels") == 0;
+    char usd[2][32];
+    if (kind == NULL)
+        printf("target    max_regret %g\n", number(inputs, "max_regret"));
+    else if (strcmp(kind, "max_remote_share") == 0)
+        printf("target    max_remote_share %g: credit for %.2f queries, so %.1f %% of those like the last ones may leave%s\n", number(goal, "max_remote_share"),
+               number(goal, "credit_ppm") / 1e6, 100 * number(goal, "level"), json_is_true(json_object_get(goal, "open")) ? "" : "; this one may not");
+    else
+        printf("target    budget_usd_per_month: $%s spent of $%s, so %.1f %% of those like the last ones may leave\n",
+               money_format_usd(json_integer_value(json_object_get(goal, "spent_nusd")), usd[0]),
+               money_format_usd(json_integer_value(json_object_get(goal, "budget_nusd")), usd[1]), 100 * number(goal, "level"));
+    if (kind != NULL && source_text(goal) != NULL)
+        printf("threshold gains%s above %.4f leave, by %lld %s\n", strcmp(kind, "max_remote_share") == 0 ? "" : " a dollar", number(goal, "threshold"),
+               (long long)json_integer_value(json_object_get(goal, "lines")), source_text(goal));
+    else if (kind != NULL)
+        printf("threshold gains%s above %.4f leave, until there are more queries to go by\n", strcmp(kind, "max_remote_share") == 0 ? "" : " a dollar",
+               number(goal, "threshold"));
+    else if (json_is_object(promise))
+        printf("promise   gains up to %.4f stay: that regret holds with a confidence of %g by %lld %s\n", number(promise, "threshold"),
+               number(promise, "confidence"), (long long)json_integer_value(json_object_get(promise, "lines")),
+               labels ? "labels of the tenant's own answers" : "calibration lines");
 }
 
 static void say(const json_t *decision)
@@ -45,11 +86,7 @@ static void say(const json_t *decision)
                json_is_string(json_object_get(score, "domain")) ? json_string_value(json_object_get(score, "domain")) : "no domain", json_string_value(json_object_get(score, "tier")));
     else
         printf("score     none: no trained head is there\n");
-    const json_t *promise = json_object_get(json_object_get(decision, "inputs"), "promise");
-    if (json_is_object(promise))
-        printf("promise   gains up to %.4f stay: that regret holds with a confidence of %g by %lld calibration lines\n",
-               json_number_value(json_object_get(promise, "threshold")), json_number_value(json_object_get(promise, "confidence")),
-               (long long)json_integer_value(json_object_get(promise, "lines")));
+    say_target(json_object_get(decision, "inputs"));
     say_cost(json_object_get(decision, "inputs"));
     const json_t *targets = json_object_get(decision, "targets");
     for (size_t i = 0; i < json_array_size(targets); i++)
@@ -123,10 +160,10 @@ static int answer_input(struct explainer *explainer, struct error *err)
 static int run(int argc, char **argv)
 {
     extern const struct verb verb_route;
-    const char *config = NULL, *model = "auto";
+    const char *config = NULL, *model = "auto", *tenant = NULL;
     bool as_json = false;
     int n = 0;
-    const struct cli_option options[] = {{.name = "config", .text = &config}, {.name = "model", .text = &model}, {.name = "json", .flag = &as_json}, {0}};
+    const struct cli_option options[] = {{.name = "config", .text = &config}, {.name = "model", .text = &model}, {.name = "tenant", .text = &tenant}, {.name = "json", .flag = &as_json}, {0}};
     int parsed = cli_parse(&verb_route, argc, argv, options, &n);
     if (parsed != 0)
         return parsed > 0 ? EXIT_DONE : EXIT_USAGE;
@@ -137,6 +174,7 @@ static int run(int argc, char **argv)
     struct explainer explainer = {NULL};
     struct error err = {0};
     int status = explainer_open(&explainer, config, &err);
+    explainer.tenant = tenant;
     if (status == 0) {
         status = n == 1 ? answer_text(&explainer, model, argv[1], as_json, &err) : answer_input(&explainer, &err);
         explainer_close(&explainer);

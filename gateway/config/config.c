@@ -61,7 +61,7 @@ int config_defaults(struct config_owner *owner, struct error *err)
         config->chat_path = keep(owner, path);
     if (default_encoder_model(path, sizeof path) == 0)
         config->encoder_path = keep(owner, path);
-    config->max_regret = 0.10;
+    config->max_regret = config->goal.max_regret = 0.10;
     config->shadow.budget_nusd = 5000000000;
     /* A small model at OpenAI's default of 1 babbles. */
     config->chat_temperature = 0.2;

@@ -89,6 +89,20 @@ struct config_model {
     struct config_serving serving;
 };
 
+/* What `auto` aims at: classifier's or a tenant's. */
+enum goal_kind { GOAL_MAX_REGRET, GOAL_REMOTE_SHARE, GOAL_BUDGET };
+struct config_goal {
+    enum goal_kind kind;
+    double max_regret;       /* GOAL_MAX_REGRET */
+    double max_remote_share; /* GOAL_REMOTE_SHARE */
+    int64_t budget_nusd;     /* GOAL_BUDGET: a month (UTC). */
+};
+
+struct config_tenant {
+    const char *name;
+    struct config_goal goal;
+};
+
 enum ledger_durability { DURABILITY_POWER, DURABILITY_PROCESS };
 
 struct config {
@@ -132,6 +146,9 @@ struct config {
     } shadow;                    /* classifier.shadow: local answers judged against the remote's. */
     double probe_band;           /* classifier.probe: the answering model is asked where the gain is so near the threshold; 0: never [0]. */
     double max_regret;           /* classifier.max_regret: `auto` escalates when the expected gain is larger [0.10]. */
+    struct config_goal goal;     /* Of each tenant that has none of its own; max_regret as above. */
+    const struct config_tenant *tenants; /* By name, in its order. */
+    int n_tenants;
     struct {
         int hold_tokens;         /* Of a local answer to `auto`, held back until it is judged; 0: none are [0]. */
         int whole_tokens;        /* So many where no stream was asked for, so that the answer is judged as a whole [1024]. */
@@ -181,6 +198,9 @@ int config_provider_find(const struct config *config, str name);
 bool config_provider_has_model(const struct config_provider *provider, str model);
 /* The providers as policy_query wants them: n_providers items into out; bit i of a verdict is config.providers[i]. */
 void config_policy_providers(const struct config *config, struct policy_provider out[CONFIG_MAX_PROVIDERS]);
+
+/* The tenant's own goal, else the classifier's. NULL: callers without a key. */
+const struct config_goal *config_goal_of(const struct config *config, const char *tenant);
 
 /* The current snapshot of a process. Thread-safe. */
 struct config_store;

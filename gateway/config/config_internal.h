@@ -17,6 +17,10 @@ struct config_owner {
 };
 
 extern const struct yaml_field config_models_fields[]; /* config_models.c: of `models`. */
+/* config_goals.c: which target a section names (*n: how many, 0 or 1); readers of an amount a month and of `tenants`. */
+int config_goal_kind(struct yaml_doc *tree, yaml_node_t *node, const char *what, enum goal_kind *kind, int *n, struct error *err) WEIR_CHECKED;
+int config_read_budget(struct yaml_doc *tree, yaml_node_t *node, void *target, struct error *err) WEIR_CHECKED;
+int config_read_tenants(struct yaml_doc *tree, yaml_node_t *node, void *target, struct error *err) WEIR_CHECKED;
 
 int config_defaults(struct config_owner *owner, struct error *err) WEIR_CHECKED;
 int config_read(struct config_owner *owner, struct error *err) WEIR_CHECKED;  /* config_read.c: YAML into the struct. */

@@ -1,7 +1,7 @@
 /* weir.yaml into struct config: every key in one table with its type and bounds.
  *
  * Invariant: an unknown key, a wrong type or a value out of bounds is an error with its place; an absent one keeps its
- * default. Runs on the thread that loads. The models' section is config_models.c; what several keys must agree on is left to config_check.c. */
+ * default. Runs on the thread that loads. The models' section is config_models.c, the targets' config_goals.c; what several keys must agree on is left to config_check.c. */
 #include "config/config_internal.h"
 
 #define CONFIG(member) offsetof(struct config, member)
@@ -112,11 +112,24 @@ static const struct yaml_field ledger_fields[] = {
 };
 static const struct yaml_field classifier_fields[] = {
     {"head", YAML_PATH, CONFIG(head_path)},
-    {"max_regret", YAML_REAL, CONFIG(max_regret), .min = 0, .max = 1},
+    {"max_regret", YAML_REAL, CONFIG(goal.max_regret), .min = 0, .max = 1},
+    {"max_remote_share", YAML_REAL, CONFIG(goal.max_remote_share), .min = 0, .max = 1},
+    {"budget_usd_per_month", YAML_CUSTOM, CONFIG(goal.budget_nusd), .read = config_read_budget},
     {"shadow", YAML_CUSTOM, 0, .read = config_read_shadow},
     {"probe", YAML_REAL, CONFIG(probe_band), .min = 0, .max = 1},
     {NULL},
 };
+
+static int read_classifier(struct yaml_doc *tree, yaml_node_t *node, void *target, struct error *err)
+{
+    struct config *config = target;
+    int n, status = yaml_doc_read(tree, node, classifier_fields, config, "classifier", err);
+    if (status == 0)
+        status = config_goal_kind(tree, node, "classifier", &config->goal.kind, &n, err);
+    config->max_regret = config->goal.max_regret;
+    return status;
+}
+
 /* cache.semantic: true, false, or the least likeness of two embeddings. */
 static int read_semantic(struct yaml_doc *tree, yaml_node_t *node, void *target, struct error *err)
 {
@@ -213,7 +226,8 @@ static const struct yaml_field root_fields[] = {
     {"keys", YAML_MAP, 0, .fields = keys_fields},
     {"ledger", YAML_MAP, 0, .fields = ledger_fields},
     {"prices", YAML_PATH, CONFIG(prices_path)},
-    {"classifier", YAML_MAP, 0, .fields = classifier_fields},
+    {"classifier", YAML_CUSTOM, 0, .read = read_classifier},
+    {"tenants", YAML_CUSTOM, 0, .read = config_read_tenants},
     {"cascade", YAML_CUSTOM, 0, .read = read_cascade},
     {"knowledge", YAML_MAP, 0, .fields = knowledge_fields},
     {"cache", YAML_CUSTOM, 0, .read = read_cache},

@@ -68,19 +68,63 @@ static bool is_covered(const struct decide_inputs *in)
     return in->searched && in->n_passages > 0 && (double)in->known_likeness >= in->least_likeness && (double)in->known_terms >= in->least_terms;
 }
 
-/* Why a target is struck out; NULL: it stays. */
-static const char *struck_out(const struct decide_inputs *in, const struct decide_target *target)
+/* By a share of its distance from 0. */
+static double lowered(double threshold, double charge)
 {
+    return threshold - fabs(threshold) * charge;
+}
+
+/* charge: of switching away from the turn before. */
+static double regret_threshold(const struct decide_inputs *in, double charge)
+{
+    double threshold = lowered(in->promised ? in->threshold : in->max_regret, charge);
+    return in->drift ? lowered(threshold, 0.5) : threshold;
+}
+
+/* What the goal's threshold is of: 1, or the dollars that a budget's threshold is per. */
+static double goal_unit(const struct decide_inputs *in)
+{
+    return in->goal.kind != GOAL_BUDGET ? 1 : (double)(in->goal.expected_nusd > 1 ? in->goal.expected_nusd : 1) / 1e9;
+}
+
+double decide_goal_value(const struct decide_inputs *in)
+{
+    return (double)in->gain / goal_unit(in);
+}
+
+static const char *const weighed_reasons[] = {"gain_above_max_regret", "gain_within_max_regret", "gain_above_threshold", "gain_within_threshold",
+                                              "remote_share_spent", "month_budget_spent"};
+
+bool decide_weighed(str first_reason)
+{
+    for (size_t i = 0; i < sizeof weighed_reasons / sizeof *weighed_reasons; i++)
+        if (str_equal(first_reason, str_of(weighed_reasons[i])))
+            return true;
+    return false;
+}
+
+static bool was_remote(const struct decide_inputs *in)
+{
+    return in->conversed ? strncmp(in->earlier_route, "remote:", strlen("remote:")) == 0 : in->session_remote;
+}
+
+/* Why a target is struck out; NULL: it stays. */
+static const char *struck_out(const struct decide_inputs *in, const struct decide_target *target, bool local_can)
+{
+    bool must_leave = !local_can || (in->tool_loop && was_remote(in));
+    bool paced = in->kind == NAME_AUTO && in->goal.kind == GOAL_BUDGET;
     if (!target->permitted || in->effect >= EFFECT_LOCAL_ONLY)
         return "policy_forbids_provider";
     if (!target->usable)
         return "provider_without_key";
-    if (in->budget_limited && target->worst_nusd == MONEY_UNKNOWN)
+    if ((in->budget_limited || paced) && target->worst_nusd == MONEY_UNKNOWN)
         return "price_unknown_under_budget";
     if (in->budget_limited && target->worst_nusd > in->budget_nusd)
         return "budget_exceeded";
     if (!target->healthy)
         return "provider_down";
+    if (paced && target->worst_nusd > (must_leave ? in->goal.month_left_nusd : in->goal.left_nusd))
+        return "month_budget_spent";
     return NULL;
 }
 
@@ -123,11 +167,6 @@ static void refuse_local(const struct decide_inputs *in, struct decision *out)
 }
 
 /* ------------------------------------------------------------------ the turn before */
-
-static bool was_remote(const struct decide_inputs *in)
-{
-    return in->conversed ? strncmp(in->earlier_route, "remote:", strlen("remote:")) == 0 : in->session_remote;
-}
 
 /* Where among the targets left the model that answered the turn before stands, or -1. */
 static int earlier_target(const struct decide_inputs *in, const struct decision *out)
@@ -181,15 +220,57 @@ static bool keep_tool_loop(const struct decide_inputs *in, struct decision *out)
     return true;
 }
 
+/* ------------------------------------------------------------------ weighing */
+
+static void weigh_regret(const struct decide_inputs *in, struct decision *out, double charge)
+{
+    out->threshold = regret_threshold(in, charge);
+    if ((double)in->gain > out->threshold)
+        go_remote(in, out, "gain_above_max_regret");
+    else
+        go_local(out, "gain_within_max_regret");
+    if (in->promised)
+        reason(out, in->promised_by_labels ? "max_regret_by_labels" : "max_regret_promised");
+    if (in->drift)
+        reason(out, "feedback_drift");
+}
+
+static bool is_share_spent(const struct decide_inputs *in)
+{
+    return in->goal.kind == GOAL_REMOTE_SHARE && !in->goal.open;
+}
+
+static void weigh_goal(const struct decide_inputs *in, struct decision *out, double charge)
+{
+    double threshold = lowered(in->goal.threshold, charge);
+    out->threshold = threshold * goal_unit(in);
+    if (in->goal.regret_named)
+        out->threshold = fmax(out->threshold, regret_threshold(in, charge));
+    if (is_share_spent(in)) {
+        go_local(out, "remote_share_spent");
+        return;
+    }
+    if (!(decide_goal_value(in) > threshold))
+        go_local(out, "gain_within_threshold");
+    else if (in->goal.regret_named && (double)in->gain <= regret_threshold(in, charge))
+        go_local(out, "gain_within_max_regret");
+    else
+        go_remote(in, out, "gain_above_threshold");
+    reason(out, goal_kind_name(in->goal.kind));
+}
+
 static void decide_auto(const struct decide_inputs *in, struct decision *out, const char *why, bool local_can)
 {
-    if (out->n_targets == 0) {
-        if (local_can)
-            go_local(out, why != NULL ? why : "no_provider");
-        if (local_can && is_covered(in))
+    if (out->n_targets == 0 && local_can) {
+        bool spent = why != NULL && strcmp(why, "month_budget_spent") == 0;
+        out->weighed = spent && in->scored && !is_covered(in);
+        out->threshold = out->weighed ? in->goal.threshold * goal_unit(in) : 0;
+        go_local(out, spent && is_covered(in) ? "knowledge_covers" : spent && !in->scored ? "no_score" : why != NULL ? why : "no_provider");
+        if (is_covered(in))
             reason(out, "knowledge_covers");
-        if (local_can)
-            return;
+        return;
+    }
+    if (out->n_targets == 0) {
         if (why == NULL || in->local == LOCAL_TOO_LONG || in->local == LOCAL_UNSUPPORTED)
             refuse_local(in, out);
         else
@@ -206,6 +287,8 @@ static void decide_auto(const struct decide_inputs *in, struct decision *out, co
         go_remote(in, out, codes[in->local]);
         return;
     }
+    if (is_share_spent(in) && !(in->tool_loop && was_remote(in)))
+        out->n_targets = 0; /* Nor may it leave later, when its answer turns out weak. */
     if (keep_tool_loop(in, out))
         return;
     if (is_covered(in)) {
@@ -216,21 +299,13 @@ static void decide_auto(const struct decide_inputs *in, struct decision *out, co
         go_local(out, "no_score");
         return;
     }
-    double threshold = in->promised ? in->threshold : in->max_regret;
-    threshold -= fabs(threshold) * charge;
-    if (in->drift)
-        threshold -= fabs(threshold) / 2;
-    if ((double)in->gain > threshold)
-        go_remote(in, out, "gain_above_max_regret");
+    out->weighed = true;
+    if (in->goal.kind == GOAL_MAX_REGRET)
+        weigh_regret(in, out, charge);
     else
-        go_local(out, "gain_within_max_regret");
+        weigh_goal(in, out, charge);
     out->compared = true;
-    out->threshold = threshold;
-    out->watched = out->kind == ROUTE_LOCAL;
-    if (in->promised)
-        reason(out, "max_regret_promised");
-    if (in->drift)
-        reason(out, "feedback_drift");
+    out->watched = out->kind == ROUTE_LOCAL && out->n_targets > 0;
 }
 
 void decide(const struct decide_inputs *in, struct decision *out)
@@ -257,7 +332,7 @@ void decide(const struct decide_inputs *in, struct decision *out)
     }
     const char *why = NULL;
     for (int i = 0; i < in->n_targets; i++) {
-        const char *code = struck_out(in, &in->targets[i]);
+        const char *code = struck_out(in, &in->targets[i], local_can);
         if (code == NULL)
             out->targets[out->n_targets++] = i;
         else if (why == NULL)

@@ -9,9 +9,13 @@
  *   5. pinned or bare name: the targets left; none left → pinned: refuse with the reason of the first; bare: local if
  *      it can, else refuse
  *   6. auto: local cannot → remote; nothing left → local; a tool's result → whoever called the tool; the documents cover it → local;
- *      else remote iff gain > the threshold that the head promises for max_regret, or max_regret itself without a promise; no
- *      score → local (closed on failure). The threshold is halved while the tenant's feedback has raised the drift alarm
- *      (`feedback_drift`), and lowered by the share of the prompt's price that staying with the remote model of the turn before
+ *      no score → local (closed on failure); else by the tenant's target (goal.h):
+ *        max_regret: remote iff gain > the threshold that the head, or the tenant's labels, promise for max_regret, or max_regret
+ *          itself without a promise; halved while the tenant's feedback has raised the drift alarm (`feedback_drift`);
+ *        max_remote_share: remote iff there is credit and gain > the goal's threshold;
+ *        a month's budget: targets whose worst case does not fit are struck out; remote iff gain a dollar > the goal's threshold.
+ *          Under these two a max_regret of the request's own (auto:<max-regret>) keeps more here, and never sends more.
+ *      Each of these thresholds is lowered by the share of the prompt's price that staying with the remote model of the turn before
  *      saves, whose cache a switch would throw away (by half, where that is not known and its tool calls show that it was remote).
  *      Staying here is not made easier in the same way, for that would break what max_regret promises. The remote model of the
  *      turn before comes first among the targets while its cache makes it no dearer than the first. */
@@ -20,6 +24,7 @@
 
 #include "cache/answer_cache.h"
 #include "config/config.h"
+#include "decide/goal.h"
 #include "decide/names.h"
 #include "money/prices.h"
 #include "weir_classifier.h"
@@ -45,10 +50,12 @@ struct decide_inputs {
     enum name_kind kind;
     char model[DECIDE_NAME_BYTES]; /* As asked for. */
     double max_regret;
-    /* The head's promise for it (weir calibrate): gains up to the threshold may stay. Without one max_regret is the threshold. */
-    bool promised;
+    /* The promise for it, of the head (weir calibrate) or of the tenant's own labels (goals/evidence.h): gains up to the threshold may
+     * stay. Without one max_regret is the threshold. */
+    bool promised, promised_by_labels;
     double threshold, confidence;
     int64_t promise_lines;
+    struct decide_goal goal;
     /* Verdict. */
     enum effect effect;
     bool local_permitted;
@@ -98,14 +105,19 @@ struct decision {
     bool redact;                 /* Only redacted text may leave. */
     bool watched;                /* ROUTE_LOCAL because the gain is within the threshold: an answer that turns out weak may leave. */
     bool compared;               /* The gain settled it: against: */
-    double threshold;
+    double threshold;            /* Of gain; a budget's, of gain a dollar, times what is expected to be paid. */
     bool local_last;             /* After all targets fail the local model may answer or finish. */
     const char *reasons[DECIDE_MAX_REASONS]; /* Static snake_case codes, the deciding one first. */
     int n_reasons;
     int status;                  /* ROUTE_REFUSE: the HTTP status, and OpenAI's error code. */
     const char *code;
+    bool weighed;                /* The target's threshold decided, or would have with credit or money left. */
 };
 
+/* What a goal's threshold is compared with: the gain, or the gain a dollar. */
+double decide_goal_value(const struct decide_inputs *inputs);
+/* Is the first reason of a local or remote route one by which it was weighed? */
+bool decide_weighed(str first_reason);
 void decide(const struct decide_inputs *inputs, struct decision *out);
 
 /* Fills the parts of inputs that come from these (each may be NULL except config and name): targets with price, worst
@@ -125,9 +137,9 @@ void decide_inputs_expect(struct decide_inputs *inputs, const struct score *scor
 struct knowledge_found;
 void decide_inputs_know(struct decide_inputs *inputs, const struct knowledge_found *found, const struct config *config);
 
-/* Between which thresholds decide() will compare a gain, whatever the conversation and the tenant's ratings turn out to be: known
- * before the query is scored, so that only the tiers run that can change the route. head NULL: no promise. */
-struct score_limits decide_limits(const struct head *head, double max_regret);
+/* Between which thresholds decide() will compare a gain that this one is for, whatever the conversation and the tenant's ratings turn
+ * out to be: known before the query is scored, so that only the tiers run that can change the route. */
+struct score_limits decide_limits(double threshold);
 
 /* Takes the head's promise for inputs->max_regret; after decide_inputs_fill. head NULL: none. */
 void decide_inputs_promise(struct decide_inputs *inputs, const struct head *head);

@@ -124,11 +124,11 @@ static json_t *money(int64_t nusd)
 void decide_inputs_promise(struct decide_inputs *inputs, const struct head *head)
 {
     inputs->promised = head != NULL && head_promise(head, inputs->max_regret, &inputs->threshold, &inputs->confidence, &inputs->promise_lines);
+    inputs->promised_by_labels = false;
 }
 
-struct score_limits decide_limits(const struct head *head, double max_regret)
+struct score_limits decide_limits(double threshold)
 {
-    double threshold = head_threshold(head, max_regret);
     /* A conversation takes up to its whole size off the threshold, the alarm half of what is left. */
     return (struct score_limits){threshold < 0 ? 3 * threshold : 0, threshold};
 }
@@ -161,11 +161,11 @@ json_t *decide_inputs_json(const struct decide_inputs *in)
     json_t *conversation = in->conversed ? json_pack("{s:s, s:I, s:I}", "route", in->earlier_route, "prompt_tokens", (json_int_t)in->prompt_tokens,
                                                      "cached_tokens", (json_int_t)in->cached_tokens)
                                          : json_null();
-    json_t *promise = in->promised ? json_pack("{s:f, s:f, s:I}", "threshold", in->threshold, "confidence", in->confidence, "lines",
-                                               (json_int_t)in->promise_lines)
+    json_t *promise = in->promised ? json_pack("{s:f, s:f, s:I, s:s}", "threshold", in->threshold, "confidence", in->confidence, "lines",
+                                               (json_int_t)in->promise_lines, "source", in->promised_by_labels ? "labels" : "calibration")
                                    : json_null();
-    return json_pack("{s:s, s:s, s:f, s:o, s:{s:s, s:b, s:s}, s:o, s:o, s:o, s:{s:s, s:s}, s:o, s:b, s:b, s:o, s:b, s:s, s:o}", "name", name_kind_name(in->kind), "model", in->model,
-                     "max_regret", in->max_regret, "promise", promise, "verdict", "effect", effect_name(in->effect), "local_permitted", in->local_permitted,
+    return json_pack("{s:s, s:s, s:f, s:o, s:o, s:{s:s, s:b, s:s}, s:o, s:o, s:o, s:{s:s, s:s}, s:o, s:b, s:b, s:o, s:b, s:s, s:o}", "name", name_kind_name(in->kind), "model", in->model,
+                     "max_regret", in->max_regret, "promise", promise, "goal", goal_json(&in->goal), "verdict", "effect", effect_name(in->effect), "local_permitted", in->local_permitted,
                      "data_class", in->data_class, "score", score, "cache", cache, "knowledge", knowledge, "local", "state", local_state_name(in->local), "detail", in->local_detail,
                      "budget_nusd", in->budget_limited ? json_integer(in->budget_nusd) : json_null(), "session_remote", in->session_remote, "tool_loop", in->tool_loop,
                      "conversation", conversation, "drift", in->drift,
@@ -304,7 +304,11 @@ int decide_inputs_parse(const json_t *json, struct decide_inputs *out, struct er
         out->threshold = read_real(&r, promise, "threshold");
         out->confidence = read_real(&r, promise, "confidence");
         out->promise_lines = json_integer_value(json_object_get(promise, "lines"));
+        const char *source = json_string_value(json_object_get(promise, "source"));
+        out->promised_by_labels = source != NULL && strcmp(source, "labels") == 0;
     }
+    if (r.status == 0 && goal_parse(json_object_get(json, "goal"), &out->goal, err) < 0)
+        r.status = error_prefix(err, "goal");
     const json_t *verdict = json_object_get(json, "verdict"), *score = json_object_get(json, "score"), *local = json_object_get(json, "local");
     out->effect = (enum effect)read_word(&r, verdict, "effect", 4, effect_word);
     read_bool(&r, verdict, "local_permitted", &out->local_permitted);

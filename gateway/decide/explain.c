@@ -5,6 +5,7 @@
 #include "decide/explain.h"
 
 #include "api/api_request.h"
+#include "goals/goals.h"
 #include "request/request.h"
 
 static int open_optional(struct model **out, const char *path, bool given, const struct model_options *options, struct error *err)
@@ -13,6 +14,23 @@ static int open_optional(struct model **out, const char *path, bool given, const
     if (path == NULL || (!given && !file_exists(path)))
         return 0;
     return model_open(out, path, options, err);
+}
+
+static struct goals_context context_of(const struct explainer *explainer)
+{
+    return (struct goals_context){.config = explainer->config, .head = explainer->head, .wall_ns = clock_wall_ns()};
+}
+
+/* As the ledger's file has them; it is only read, and may be a running Weir's. */
+static int open_goals(struct explainer *explainer, struct error *err)
+{
+    char path[4096];
+    struct goals_context context = context_of(explainer);
+    explainer->goals = goals_new();
+    if (explainer->goals == NULL)
+        return error_set(err, WEIR_E_MEMORY, "targets", "out of memory");
+    snprintf(path, sizeof path, "%s/ledger.db", explainer->config->data_dir);
+    return file_exists(path) ? goals_read(explainer->goals, &context, path, err) : 0;
 }
 
 int explainer_open(struct explainer *explainer, const char *config_path, struct error *err)
@@ -39,6 +57,8 @@ int explainer_open(struct explainer *explainer, const char *config_path, struct 
         snprintf(path, sizeof path, "%s/knowledge.db", config->data_dir);
         status = knowledge_open(&explainer->knowledge, path, err);
     }
+    if (status == 0)
+        status = open_goals(explainer, err);
     if (status < 0)
         explainer_close(explainer);
     return status;
@@ -46,6 +66,7 @@ int explainer_open(struct explainer *explainer, const char *config_path, struct 
 
 void explainer_close(struct explainer *explainer)
 {
+    goals_free(explainer->goals);
     knowledge_close(explainer->knowledge);
     if (explainer->scorer != NULL)
         scorer_free(explainer->scorer);
@@ -157,7 +178,9 @@ static int run_in(struct explainer *explainer, struct arena *arena, struct api_r
     if (policy_evaluate(explainer->pack, &query, arena, &verdict, err) < 0 && verdict == NULL)
         return err != NULL ? err->status : WEIR_E_MEMORY;
     us[1] = clock_now_us();
-    struct score_limits limits = decide_limits(explainer->head, name.max_regret);
+    struct goals_context context = context_of(explainer);
+    struct goals_query goal = {.tenant = explainer->tenant, .regret_named = name.regret_named};
+    struct score_limits limits = goals_limits(explainer->goals, &context, &goal, name.max_regret);
     bool scored = explainer->scorer != NULL && scorer_score_messages_within(explainer->scorer, request->messages, &limits, arena, &score, err) == 0;
     us[2] = clock_now_us();
     for (size_t i = 0; i < query.n_fields; i++)
@@ -168,7 +191,9 @@ static int run_in(struct explainer *explainer, struct arena *arena, struct api_r
     decide_inputs_expect(inputs, scored ? &score : NULL, explainer->prices, explainer->chat != NULL ? prompt_tokens : prompt_bytes / 4,
                          request->has_max_tokens ? request->max_tokens : 16384, request->n);
     search(explainer, request, scored ? &score : NULL, &name, arena, inputs);
-    decide_inputs_promise(inputs, scored ? explainer->head : NULL);
+    goal.prompt_tokens = prompt_tokens > 0 ? prompt_tokens : prompt_bytes / 4;
+    goal.max_tokens = request->has_max_tokens ? request->max_tokens * request->n : -1;
+    goals_fill(explainer->goals, &context, &goal, inputs);
     inputs->session_remote = request->called_afar;
     inputs->tool_loop = request->tool_loop;
     decide(inputs, &decision);

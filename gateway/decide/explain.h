@@ -16,6 +16,8 @@ struct explainer {
     struct head *head;
     struct scorer *scorer; /* NULL: no head. */
     struct knowledge *knowledge; /* NULL: no documents are configured. */
+    struct goals *goals;   /* What the tenants' targets stood at by the ledger, where there is one. */
+    const char *tenant;    /* Who asks; NULL: nobody with a key. Set it after opening. */
 };
 
 int explainer_open(struct explainer *explainer, const char *config_path, struct error *err) WEIR_CHECKED;

@@ -27,6 +27,7 @@ static int resolve_auto(const struct config *config, str model, struct name *out
         str number = {model.data + 5, model.n - 5};
         if (parse_f64(number, &out->max_regret) < 0 || !(out->max_regret >= 0 && out->max_regret <= 1))
             return error_set(err, WEIR_E_INVALID, "model", "auto:<max-regret> takes a number from 0 to 1");
+        out->regret_named = true;
     }
     for (int i = 0; i < config->n_escalate; i++)
         add_target(out, config->escalate[i].provider, config->escalate[i].model);

@@ -19,6 +19,7 @@ enum { NAME_MAX_TARGETS = 64 };
 struct name {
     enum name_kind kind;
     double max_regret;          /* Of auto: from the name, else the configuration's. */
+    bool regret_named;
     struct config_target targets[NAME_MAX_TARGETS]; /* Borrowed from the configuration. Empty for local. */
     int n_targets;
     char other[65];             /* Of local: the name in models.others; empty: the chat model itself. */

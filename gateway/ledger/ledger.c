@@ -158,6 +158,11 @@ int ledger_append_shadow(struct ledger *ledger, const struct ledger_shadow *row,
     return append(ledger, row_of_shadow(row), port, port != NULL ? done : NULL, user);
 }
 
+int ledger_append_threshold(struct ledger *ledger, const struct ledger_threshold *row)
+{
+    return append(ledger, row_of_threshold(row), NULL, NULL, NULL);
+}
+
 void ledger_settle(struct ledger *ledger)
 {
     pthread_mutex_lock(&ledger->lock);

@@ -161,6 +161,18 @@ struct ledger_shadow {
     int64_t remote_us, judge_us, total_us;
 };
 
+/* A tenant's labels have moved the threshold that stands for its max_regret (goals/evidence.h). */
+struct ledger_threshold {
+    int64_t time_ns;
+    const char *tenant;        /* NULL: callers without a key. */
+    const char *reason;        /* "supported", "refuted" */
+    int64_t max_regret_ppm, old_ppm, new_ppm; /* Millionths; of the gain. */
+    int64_t n_labels;          /* That speak of it: of the new one when it is supported, of the old one when it is refuted, … */
+    int64_t regret_ppm;        /* … and their mean loss. */
+    int64_t confidence_ppm;
+    const char *config_sha256, *head_id;
+};
+
 /* All thread-safe. port and done may be NULL (no callback). Errors: WEIR_E_FULL, WEIR_E_MEMORY, WEIR_E_STATE (closing);
  * with an error done is not called and nothing was accepted. */
 int ledger_append_decision(struct ledger *ledger, const struct ledger_decision *row, struct ledger_port *port,
@@ -178,6 +190,7 @@ int ledger_append_shadow_plan(struct ledger *ledger, const struct ledger_shadow_
 /* Of a plan it finds room as outcomes do. */
 int ledger_append_shadow(struct ledger *ledger, const struct ledger_shadow *row, struct ledger_port *port,
                          ledger_done_fn *done, void *user) WEIR_CHECKED;
+int ledger_append_threshold(struct ledger *ledger, const struct ledger_threshold *row) WEIR_CHECKED;
 /* Waits until the rows accepted before are in the file, or cannot be written now: for a worker that reads them there. */
 void ledger_settle(struct ledger *ledger);
 /* A row of `pack` and of `price`: what a sha256 or a version in a decision stands for. Known ones are left alone. */

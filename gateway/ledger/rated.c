@@ -4,12 +4,14 @@
  * came after it. */
 #include "ledger/rated.h"
 
+#include "decide/decide.h"
 #include "ledger/schema.h"
 
 #define RATED_COLUMNS \
-    "d.tenant, coalesce(o.route, d.route), d.config_sha256, d.head_id, json_extract(d.inputs, '$.name') IS 'auto'," \
-    " json_extract(d.inputs, '$.max_regret')"
-enum { TENANT, ROUTE, CONFIG, HEAD, IS_AUTO, MAX_REGRET, BEFORE_RATING, BEFORE_CORRECT, RATING, CORRECT };
+    "d.tenant, coalesce(o.route, d.route), d.config_sha256, d.head_id, json_extract(d.inputs, '$.name') IS 'auto'" \
+    " AND json_extract(d.inputs, '$.goal') IS NULL, json_extract(d.inputs, '$.max_regret'), d.decision_id, json_extract(d.reasons, '$[0]')," \
+    " d.inputs"
+enum { TENANT, ROUTE, CONFIG, HEAD, IS_AUTO, MAX_REGRET, DECISION, REASON, INPUTS, BEFORE_RATING, BEFORE_CORRECT, RATING, CORRECT };
 
 static void copy_text(sqlite3_stmt *row, int column, char *out, size_t n_out)
 {
@@ -23,6 +25,25 @@ static bool column_down(sqlite3_stmt *row, int rating, int correct)
     return rating_is_down(sqlite3_column_int64(row, rating), said ? sqlite3_column_int64(row, correct) : LEDGER_NULL);
 }
 
+/* What decide() weighed: asked again, as it is a function of the recorded inputs. */
+static void read_weights(sqlite3_stmt *row, struct rated *out)
+{
+    const char *reason = (const char *)sqlite3_column_text(row, REASON), *text = (const char *)sqlite3_column_text(row, INPUTS);
+    if (!out->is_auto || reason == NULL || text == NULL || !decide_weighed(str_of(reason)))
+        return;
+    struct decide_inputs *inputs = malloc(sizeof *inputs);
+    json_t *json = json_parse(str_of(text), NULL);
+    if (inputs != NULL && json != NULL && decide_inputs_parse(json, inputs, NULL) == 0) {
+        struct decision decision;
+        decide(inputs, &decision);
+        out->weighed = decision.weighed;
+        out->gain = (double)inputs->gain;
+        out->threshold = decision.threshold;
+    }
+    json_decref(json);
+    free(inputs);
+}
+
 static void read_row(sqlite3_stmt *row, struct rated *out)
 {
     *out = (struct rated){.is_auto = sqlite3_column_int(row, IS_AUTO) != 0, .max_regret = sqlite3_column_double(row, MAX_REGRET)};
@@ -30,6 +51,8 @@ static void read_row(sqlite3_stmt *row, struct rated *out)
     copy_text(row, ROUTE, out->route, sizeof out->route);
     copy_text(row, CONFIG, out->config_sha256, sizeof out->config_sha256);
     copy_text(row, HEAD, out->head_id, sizeof out->head_id);
+    copy_text(row, DECISION, out->decision_id, sizeof out->decision_id);
+    read_weights(row, out);
     out->rated_before = sqlite3_column_type(row, BEFORE_RATING) != SQLITE_NULL;
     out->was_down = out->rated_before && column_down(row, BEFORE_RATING, BEFORE_CORRECT);
 }

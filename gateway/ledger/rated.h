@@ -10,8 +10,11 @@ struct rated {
     char route[256];           /* What answered; while there is no outcome yet: what was decided. */
     char config_sha256[65];    /* Of the decision; "": none. */
     char head_id[129];
-    bool is_auto;
+    bool is_auto;              /* Routed under the target max_regret. */
     double max_regret;         /* Of the decision. */
+    char decision_id[64];
+    bool weighed;              /* The gain decided. */
+    double gain, threshold;    /* Of the decision; gains above the threshold left. 0 where no gain decided. */
     bool rated_before;
     bool was_down;             /* That rating. */
     bool down;                 /* rated_each: this one. */

@@ -29,6 +29,7 @@ const struct table_spec row_tables[ROW_TABLES] = {
                     "price_version,remote_us,judge_us,total_us",
                     true},
     [ROW_JUDGEMENT] = {"judgement", "decision_id,time_ns,escalated,reason,inputs,reserved_nusd", true},
+    [ROW_THRESHOLD] = {"threshold", "time_ns,tenant,reason,max_regret_ppm,old_ppm,new_ppm,n_labels,regret_ppm,confidence_ppm,config_sha256,head_id", true},
     [ROW_PACK] = {"pack", "pack_sha256,name,version,time_ns", false},
     [ROW_PRICE] = {"price", "price_version,model,provider,input_nusd,cached_input_nusd,output_nusd", false},
 };
@@ -218,6 +219,23 @@ struct ledger_row *row_of_judgement(const struct ledger_judgement *j)
     put_text(&draft, j->inputs);
     put_integer(&draft, j->reserved_nusd);
     return row_make(ROW_JUDGEMENT, &draft);
+}
+
+struct ledger_row *row_of_threshold(const struct ledger_threshold *t)
+{
+    struct draft draft = {.n = 0};
+    put_integer(&draft, t->time_ns);
+    put_text(&draft, t->tenant);
+    put_text(&draft, t->reason);
+    put_integer(&draft, t->max_regret_ppm);
+    put_integer(&draft, t->old_ppm);
+    put_integer(&draft, t->new_ppm);
+    put_integer(&draft, t->n_labels);
+    put_integer(&draft, t->regret_ppm);
+    put_integer(&draft, t->confidence_ppm);
+    put_text(&draft, t->config_sha256);
+    put_text(&draft, t->head_id);
+    return row_make(ROW_THRESHOLD, &draft);
 }
 
 struct ledger_row *row_of_pack(const char *sha256_hex, const char *name, const char *version)

@@ -7,7 +7,7 @@
 #include <sqlite3.h>
 
 /* The first ROW_LEAFED are leaves of the tree. */
-enum row_table { ROW_DECISION, ROW_ATTEMPT, ROW_OUTCOME, ROW_FEEDBACK, ROW_SHADOW_PLAN, ROW_SHADOW, ROW_JUDGEMENT, ROW_PACK, ROW_PRICE, ROW_TABLES };
+enum row_table { ROW_DECISION, ROW_ATTEMPT, ROW_OUTCOME, ROW_FEEDBACK, ROW_SHADOW_PLAN, ROW_SHADOW, ROW_JUDGEMENT, ROW_THRESHOLD, ROW_PACK, ROW_PRICE, ROW_TABLES };
 enum { ROW_LEAFED = ROW_PACK, ROW_MAX_VALUES = 32 };
 
 struct row_value {
@@ -47,6 +47,7 @@ struct ledger_row *row_of_feedback(const struct ledger_feedback *feedback);
 struct ledger_row *row_of_shadow_plan(const struct ledger_shadow_plan *plan);
 struct ledger_row *row_of_shadow(const struct ledger_shadow *shadow);
 struct ledger_row *row_of_judgement(const struct ledger_judgement *judgement);
+struct ledger_row *row_of_threshold(const struct ledger_threshold *threshold);
 struct ledger_row *row_of_pack(const char *sha256, const char *name, const char *version);
 struct ledger_row *row_of_price(const char *version, const struct price *price);
 

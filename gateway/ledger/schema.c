@@ -1,6 +1,6 @@
-/* The schema of ledger.db, version 4 (1 has no feedback, 2 no shadow samples, 3 no judgements), and the work of a start: migration, the tree's edge, interrupted decisions.
+/* The schema of ledger.db, version 5 (1 has no feedback, 2 no shadow samples, 3 no judgements, 4 no thresholds), and the work of a start: migration, the tree's edge, interrupted decisions.
  *
- * decision, attempt, outcome, feedback, shadow_plan, shadow and judgement share one sequence, leaf_index (their rowid): the order in which rows were committed and
+ * decision, attempt, outcome, feedback, shadow_plan, shadow, judgement and threshold share one sequence, leaf_index (their rowid): the order in which rows were committed and
  * the leaf's number in the RFC 6962 tree. leaf_hash is SHA-256(0x00 || canonical row), see row_canonical. Rows are never
  * changed after their insert. checkpoint holds tree heads: the root over leaves 0 … tree_size - 1, and in edge the roots of
  * the perfect subtrees (largest first) from which appending goes on. Money is in nano-USD (price: per million tokens), times in ns since 1970 or in us.
@@ -90,7 +90,12 @@ static const char schema_4[] =
     " json_extract(j.inputs, '$.gain') AS gain_after"
     " FROM decision d LEFT JOIN outcome o USING (decision_id) LEFT JOIN judgement j USING (decision_id);";
 
-static const char *const schema_steps[SCHEMA_VERSION] = {schema_1, schema_2, schema_3, schema_4};
+static const char schema_5[] =
+    "CREATE TABLE threshold(leaf_index INTEGER PRIMARY KEY, leaf_hash BLOB NOT NULL, time_ns INTEGER NOT NULL, tenant TEXT,"
+    " reason TEXT NOT NULL, max_regret_ppm INTEGER NOT NULL, old_ppm INTEGER NOT NULL, new_ppm INTEGER NOT NULL, n_labels INTEGER NOT NULL,"
+    " regret_ppm INTEGER NOT NULL, confidence_ppm INTEGER NOT NULL, config_sha256 TEXT, head_id TEXT) STRICT;";
+
+static const char *const schema_steps[SCHEMA_VERSION] = {schema_1, schema_2, schema_3, schema_4, schema_5};
 
 int sqlite_fail(sqlite3 *db, int code, const char *where, struct error *err)
 {
@@ -214,7 +219,8 @@ int schema_load_tree(sqlite3 *db, const char *where, struct merkle *tree, struct
                               " WHERE leaf_index >= ?1 UNION ALL SELECT leaf_index, leaf_hash FROM feedback WHERE leaf_index >= ?1"
                               " UNION ALL SELECT leaf_index, leaf_hash FROM shadow_plan WHERE leaf_index >= ?1"
                               " UNION ALL SELECT leaf_index, leaf_hash FROM shadow WHERE leaf_index >= ?1"
-                              " UNION ALL SELECT leaf_index, leaf_hash FROM judgement WHERE leaf_index >= ?1 ORDER BY 1",
+                              " UNION ALL SELECT leaf_index, leaf_hash FROM judgement WHERE leaf_index >= ?1"
+                              " UNION ALL SELECT leaf_index, leaf_hash FROM threshold WHERE leaf_index >= ?1 ORDER BY 1",
                               -1, &statement, NULL);
     if (code != SQLITE_OK)
         return sqlite_fail(db, code, where, err);

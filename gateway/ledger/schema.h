@@ -5,7 +5,7 @@
 #include "ledger/merkle.h"
 #include "ledger/row.h"
 
-enum { SCHEMA_VERSION = 4 };
+enum { SCHEMA_VERSION = 5 };
 
 /* err from the connection's last error; the status says what kind it is: WEIR_E_FULL, WEIR_E_STATE (locked), WEIR_E_IO,
  * WEIR_E_INVALID (a constraint; not a database). */

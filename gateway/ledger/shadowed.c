@@ -20,7 +20,7 @@ int shadowed_each(const char *path, const char *config_sha256, shadowed_fn *fn, 
         code = sqlite3_prepare_v2(db,
                                   "SELECT s.tenant, d.head_id, json_extract(d.inputs, '$.max_regret'), json_extract(d.inputs, '$.score.gain'),"
                                   " s.probability_ppm / 1e6, s.outcome = 'remote_better' FROM shadow s JOIN decision d USING (decision_id)"
-                                  " WHERE s.outcome <> 'unjudged' AND d.config_sha256 = ?1 ORDER BY s.leaf_index",
+                                  " WHERE s.outcome <> 'unjudged' AND d.config_sha256 = ?1 AND json_extract(d.inputs, '$.goal') IS NULL ORDER BY s.leaf_index",
                                   -1, &statement, NULL);
         if (code == SQLITE_OK)
             code = sqlite3_bind_text(statement, 1, config_sha256, -1, SQLITE_STATIC);

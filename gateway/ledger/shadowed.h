@@ -14,7 +14,7 @@ struct shadowed {
     bool remote_better;
 };
 
-/* Each sample that was judged, of decisions under this configuration, in the order in which they were written. A negative status of fn
+/* Each sample that was judged, of decisions under this configuration and the target max_regret, in the order in which they were written. A negative status of fn
  * ends it and is returned. */
 typedef int shadowed_fn(void *user, const struct shadowed *shadowed);
 int shadowed_each(const char *path, const char *config_sha256, shadowed_fn *fn, void *user, struct error *err) WEIR_CHECKED;

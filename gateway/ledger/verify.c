@@ -1,4 +1,4 @@
-/* Verification: the rows of decision, attempt, outcome, feedback and judgement in the order of leaf_index against their own leaf_hash and against
+/* Verification: the rows of decision, attempt, outcome, feedback, shadow_plan, shadow, judgement and threshold in the order of leaf_index against their own leaf_hash and against
  * each checkpoint's root.
  *
  * Invariant: reads only; uses nothing of the writer's but the canonical form and the tree. A reader of any process. */

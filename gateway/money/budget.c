@@ -5,6 +5,8 @@
  * spent sums come from and where they are kept is the ledger's matter. */
 #include "money/budget.h"
 
+#include "money/month.h"
+
 enum { RATE_SCALE = 60000000 };
 
 struct account {
@@ -67,24 +69,10 @@ static struct account *find(struct budget_table *table, const char *key_id)
     return account->key_id[0] != '\0' && !account->removed ? account : NULL;
 }
 
-/* Days since 1970 to months since year 0 (proleptic Gregorian; Hinnant's civil-from-days). */
-static int64_t month_number(int64_t days)
-{
-    int64_t z = days + 719468;
-    int64_t era = (z >= 0 ? z : z - 146096) / 146097;
-    int64_t doe = z - era * 146097;
-    int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
-    int64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-    int64_t mp = (5 * doy + 2) / 153;
-    int64_t month = mp < 10 ? mp + 3 : mp - 9;
-    int64_t year = yoe + era * 400 + (month <= 2);
-    return year * 12 + month - 1;
-}
-
 static int64_t period_number(enum budget_period period, int64_t wall_ns)
 {
     int64_t days = wall_ns / 86400000000000;
-    return period == BUDGET_TOTAL ? 0 : period == BUDGET_DAY ? days : month_number(days);
+    return period == BUDGET_TOTAL ? 0 : period == BUDGET_DAY ? days : month_of_day(days);
 }
 
 static void roll(struct account *account, int64_t wall_ns)

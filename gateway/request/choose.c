@@ -1,5 +1,6 @@
 /* From what is known to where it goes: fills decide()'s inputs, reserves the money, writes the decision row, and only then
  * lets anything leave. A remote route waits for its row to be durable; a local one needs only that the ledger has taken it. */
+#include "request/aiming.h"
 #include "request/caching.h"
 #include "request/feedback.h"
 #include "request/knowing.h"
@@ -82,7 +83,7 @@ static void fill_inputs(struct request *request)
                          counted != LEDGER_NULL ? counted : total_bytes(request) / 4, worst < 0 || n_answers < 1 ? worst : worst / n_answers, n_answers);
     if (request->scored && !request->dry_run)
         metrics_score(service->metrics, request->score.tier, request->score.us);
-    decide_inputs_promise(inputs, request->scored ? service->head : NULL);
+    aiming_fill(request, counted != LEDGER_NULL ? counted : total_bytes(request) / 4 + 1, request->api.has_max_tokens ? worst : -1);
     if (request->local == LOCAL_READY && api_kind_generates(request->api.kind) && request->chat != NULL) {
         struct engine_stats stats;
         engine_stats(request->chat->engine, &stats);
@@ -284,6 +285,7 @@ static void record(struct request *request)
         return;
     }
     request->recorded = true;
+    aiming_decided(request);
     if (remote)
         return; /* on_recorded goes on. */
     if (request->decision.kind == ROUTE_REFUSE) {

@@ -7,6 +7,7 @@
 #include "feedback/drift.h"
 #include "ledger/rated.h"
 #include "ledger/shadowed.h"
+#include "request/aiming.h"
 #include "request/models.h"
 
 #include <math.h>
@@ -135,6 +136,7 @@ void feedback_close(struct service *service)
 
 void feedback_reload(struct service *service)
 {
+    aiming_reload(service);
     service->feedback->epoch++;
     service->feedback->unsure = false;
     read_all(service);
@@ -182,6 +184,8 @@ static void count(struct rating *rating)
         feedback_reload(service);
     else
         change = count_row(service, rated);
+    if (counts(service, rated))
+        aiming_rated(service, rated);
     if (change < 0)
         log_event(LOG_ERROR, "rating_untested", "%s: the drift tests have no room for it", rating->decision_id);
     if (!was && drift_alarmed(service->feedback->drift, rated->tenant))

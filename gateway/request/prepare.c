@@ -4,6 +4,7 @@
  * While it runs the request is the worker's: it reads what was parsed, writes the results of PREPARE, allocates from the
  * request's arena. Whatever fails here closes the remote path (verdict) or the local one (request->local); the decision is
  * made from that and not by an error here. */
+#include "request/aiming.h"
 #include "request/caching.h"
 #include "request/knowing.h"
 #include "request/scoring.h"
@@ -255,6 +256,7 @@ static void on_worked(uv_work_t *work, int status)
 void request_prepare(struct request *request)
 {
     size_t n_body = reply_request_peek(request->reply)->body.n;
+    aiming_limit(request);
     bool needs_encoder = scoring_wanted(request) || caching_embeds(request) || knowing_wanted(request);
     if (n_body <= SMALL_BODY_BYTES && request->snapshot->config->cache.exact)
         prepare_look(request);

@@ -1,5 +1,6 @@
 /* A request's life: opening, the transition function, answering with an error, ending. What happens inside each state is in
  * the file named for it. */
+#include "request/aiming.h"
 #include "request/caching.h"
 #include "request/cascade.h"
 #include "request/probing.h"
@@ -125,6 +126,7 @@ void request_end(struct request *request, const char *result, int64_t status, co
     if (request->reserved)
         budget_settle(service->budgets, request->key.id, request->reserved_nusd, request->cost_nusd, clock_wall_ns());
     if (request->recorded) {
+        aiming_end(request);
         write_outcome(request, result, status, finish_reason, error_code, total_us);
         bool local = strcmp(request->route, "local") == 0, cached = strcmp(request->route, "cache") == 0;
         struct metric_request observed = {

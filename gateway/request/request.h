@@ -74,6 +74,7 @@ struct request {
     struct policy_field *fields;
     size_t n_fields;
     struct verdict *verdict;
+    struct score_limits limits;   /* Of the thresholds that the score will be compared with. */
     struct score score;
     bool scored;
     float p_question;             /* score.p_local before any probe. */
@@ -108,6 +109,7 @@ struct request {
     int64_t reserved_nusd;
     bool reserved, recorded;
     int64_t shadow_ppm;           /* Not 0: a local answer to it is sampled, with this probability (shadowing.h). */
+    int64_t committed_nusd;       /* Of the tenant's month (goals/goals.h). */
     /* The answer. */
     struct relay *relay;
     struct cascade *cascade;      /* Of an answer that is or was held back; NULL: none. */

@@ -1,4 +1,5 @@
 /* Paths and methods of the HTTP surface. What generates or embeds goes to request.c; the rest is answered here. */
+#include "request/aiming.h"
 #include "request/feedback.h"
 #include "request/models.h"
 #include "request/request.h"
@@ -123,6 +124,7 @@ static void get_metrics(struct service *service, struct reply *reply)
     struct buffer text;
     buffer_init(&text, (size_t)4 << 20);
     metrics_write(service->metrics, &gauges, &text);
+    goals_write_metrics(service->goals, service->snapshot->config, &text);
     reply_send(reply, 200, "text/plain; version=0.0.4; charset=utf-8", buffer_str(&text));
     buffer_release(&text);
 }

@@ -33,12 +33,9 @@ void scoring_run(struct request *request)
     struct error err = {0};
     if (!scoring_wanted(request))
         return;
-    struct score_limits limits = decide_limits(request->service->head, request->name.max_regret);
-    limits.low -= request->snapshot->config->probe_band; /* Who is near enough to be probed is told by all tiers too. */
-    limits.high += request->snapshot->config->probe_band;
     int status = request->api.kind == API_CHAT
-                     ? scorer_score_messages_within(scorer, request->api.messages, &limits, &request->arena, &request->score, &err)
-                     : scorer_score_text_within(scorer, request->api.texts[0].text, &limits, &request->arena, &request->score, &err);
+                     ? scorer_score_messages_within(scorer, request->api.messages, &request->limits, &request->arena, &request->score, &err)
+                     : scorer_score_text_within(scorer, request->api.texts[0].text, &request->limits, &request->arena, &request->score, &err);
     request->scored = status == 0;
     request->p_question = request->score.p_local;
     if (status < 0)

@@ -1,5 +1,6 @@
 /* Opening and closing what the daemon shares, and swapping its snapshot. A model that was named and cannot be opened is an
  * error; a default one that was never pulled is a warning, for Weir routes without it. */
+#include "request/aiming.h"
 #include "request/caching.h"
 #include "request/cascade.h"
 #include "request/feedback.h"
@@ -189,6 +190,8 @@ int service_open(struct service *service, const char *config_path, struct error 
     if (status == 0)
         status = open_models(service, err);
     if (status == 0)
+        status = aiming_open(service, err);
+    if (status == 0)
         status = feedback_open(service, err);
     if (status == 0)
         status = shadowing_open(service, err);
@@ -216,6 +219,7 @@ void service_close(struct service *service)
     caching_close(service);
     shadowing_close(service);
     feedback_close(service);
+    aiming_close(service);
     scoring_close(service);
     model_pool_free(service->pool);
     local_model_close(&service->chat);

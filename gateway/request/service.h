@@ -23,6 +23,7 @@
 #include "weir_classifier.h"
 
 struct feedback;
+struct goals;
 struct indexing;
 struct request;
 struct shadowing;
@@ -57,6 +58,7 @@ struct service {
     struct knowledge *knowledge;
     struct indexing *indexing;   /* Of the documents, by a worker. */
     struct conversations *conversations; /* The turns before. */
+    struct goals *goals;         /* What the tenants' targets stand at. */
     struct feedback *feedback;   /* Ratings, and the drift tests made of them. */
     struct shadowing *shadowing; /* Local answers that are judged against the remote's. */
     int64_t n_probed;            /* Questions that the answering model was asked about before it answered. */

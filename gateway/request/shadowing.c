@@ -4,6 +4,7 @@
  * row in `shadow_plan` that was durable before. A row that the ledger does not take is counted and logged. */
 #include "request/shadow_job.h"
 
+#include "request/aiming.h"
 #include "request/feedback.h"
 #include "request/knowing.h"
 #include "request/scoring.h"
@@ -173,6 +174,9 @@ static void learn(const struct shadow_job *job, int recorded)
 {
     const struct request *request = job->request;
     const char *head = scoring_head(request);
+    double probability = (double)job->probability_ppm / 1e6;
+    if (request->inputs->goal.kind != GOAL_MAX_REGRET)
+        return; /* No max_regret is asked for: the row is all there is to it. */
     struct shadow_verdict verdict = {
         .tenant = request->has_key ? request->key.tenant : NULL,
         .config_sha256 = request->snapshot->config->sha256,
@@ -181,6 +185,10 @@ static void learn(const struct shadow_job *job, int recorded)
         .remote_better = job->outcome == SHADOW_REMOTE_BETTER,
     };
     feedback_shadowed(job->service, &verdict, recorded);
+    struct aiming_sample sample = {.tenant = verdict.tenant, .decision_id = request->decision_id, .inputs = request->inputs, .regret = verdict.remote_better,
+                                   .probability = probability, .least_probability = probability};
+    if (recorded == 0 && strcmp(verdict.config_sha256, job->service->snapshot->config->sha256) == 0)
+        aiming_sampled(job->service, &sample);
 }
 
 static void on_recorded(void *user, int status)

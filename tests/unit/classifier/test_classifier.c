@@ -154,6 +154,7 @@ Test(classifier, calibration_on_fresh_lines_makes_promises_that_the_file_keeps, 
     json_decref(report);
     cr_assert_eq(head_open(&head, head_path, &err), 0);
     cr_assert_not(head_promise(head, 0.1, &strict, &confidence, &n_lines));
+    cr_assert_not(head_gain_above(head, 0.5, &strict, &n_lines));
     head_close(head);
     cr_assert_eq(head_open(&head, again_path, &err), 0, "%s: %s", err.where, err.text);
     cr_assert(head_promise(head, 0.05, &strict, &confidence, &n_lines));
@@ -163,6 +164,12 @@ Test(classifier, calibration_on_fresh_lines_makes_promises_that_the_file_keeps, 
     cr_assert(strict > -2 && strict < loose, "%g, %g", strict, loose); /* Half of the lines, the easy ones, may stay at once. */
     cr_assert(head_promise(head, 0.004, &strict, &confidence, &n_lines));
     cr_assert_leq(strict, -2);
+    double before = 2, gain;
+    for (int i = 0; i <= 100; i += 5, before = gain) { /* The greater the share that is above, the lower the gain. */
+        cr_assert(head_gain_above(head, i / 100.0, &gain, &n_lines));
+        cr_assert(gain <= before && gain >= -1 && gain <= 1 && n_lines == 400, "%d %%: %g after %g", i, gain, before);
+    }
+    cr_assert(head_gain_above(head, 0, &strict, &n_lines) && strict > gain + 0.1, "from %g to %g", gain, strict);
     head_close(head);
 }
 

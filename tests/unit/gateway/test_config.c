@@ -221,6 +221,17 @@ Test(config, an_error_names_file_line_column_and_what_was_meant)
         {"classifier: {shadow: {share: nan, judge: p/m}}\n", "weir.yaml:1:30", "from 0.000001 to 1"},
         {"classifier: {shadow: {budget_usd_per_month: -1}}\n", "weir.yaml:1:45", "above 0"},
         {"classifier: {shadow: {shares: 1}}\n", "weir.yaml:1:23", "did you mean \"share\""},
+        {"classifier: {max_remote_shar: 0.3}\n", "weir.yaml:1:14", "did you mean \"max_remote_share\""},
+        {"classifier: {max_remote_share: 1.5}\n", "weir.yaml:1:32", "0 to 1"},
+        {"classifier: {budget_usd_per_month: many}\n", "weir.yaml:1:36", "US dollars"},
+        {"classifier: {max_regret: 0.1, max_remote_share: 0.3}\n", "weir.yaml:1:31", "contradict"},
+        {"classifier: {budget_usd_per_month: 5, max_regret: 0.1}\n", "weir.yaml:1:39", "contradict"},
+        {"tenants: {sales: {max_remote_share: 0.1, budget_usd_per_month: 3}}\n", "weir.yaml:1:42", "tenants.sales: max_remote_share and budget_usd_per_month"},
+        {"tenants: {sales: {}}\n", "weir.yaml:1:18", "names no target"},
+        {"tenants: {sales: {max_regrets: 0.1}}\n", "weir.yaml:1:19", "did you mean \"max_regret\""},
+        {"tenants: {sales: {max_regret: 0.1}, sales: {max_regret: 0.2}}\n", "weir.yaml:1:37", "twice"},
+        {"tenants: [sales]\n", "weir.yaml:1:10", "must be a mapping"},
+        {"tenant: {sales: {max_regret: 0.1}}\n", "weir.yaml:1:1", "did you mean \"tenants\""},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct error err = {0};
@@ -229,6 +240,23 @@ Test(config, an_error_names_file_line_column_and_what_was_meant)
         cr_assert_str_eq(err.where, cases[i].where, "%s gives %s (%s)", cases[i].yaml, err.where, err.text);
         cr_assert_not_null(strstr(err.text, cases[i].text), "%s gives: %s", cases[i].yaml, err.text);
     }
+}
+
+Test(config, a_tenants_target_takes_the_place_of_the_classifiers)
+{
+    struct error err = {0};
+    const struct config *c = parse("classifier: {max_remote_share: 0.3}\n"
+                                   "tenants:\n  sales: {max_regret: 0.05}\n  legal: {budget_usd_per_month: 12.345678901}\n  ann: {max_remote_share: 0}\n", &err);
+    cr_assert_not_null(c, "%s: %s", err.where, err.text);
+    cr_assert(config_goal_of(c, NULL)->kind == GOAL_REMOTE_SHARE && config_goal_of(c, "nobody")->max_remote_share == 0.3);
+    cr_assert(config_goal_of(c, "sales")->kind == GOAL_MAX_REGRET && config_goal_of(c, "sales")->max_regret == 0.05);
+    cr_assert(config_goal_of(c, "legal")->kind == GOAL_BUDGET && config_goal_of(c, "legal")->budget_nusd == 12345678901);
+    cr_assert(config_goal_of(c, "ann")->kind == GOAL_REMOTE_SHARE && config_goal_of(c, "ann")->max_remote_share == 0);
+    cr_assert_eq(c->max_regret, 0.1, "of names that say nothing else");
+    config_drop(c);
+    c = parse("classifier: {max_regret: 0.2, max_remote_share: ~}\n", &err);
+    cr_assert(c != NULL && config_goal_of(c, "x")->kind == GOAL_MAX_REGRET && config_goal_of(c, "x")->max_regret == 0.2 && c->max_regret == 0.2);
+    config_drop(c);
 }
 
 Test(config, a_key_that_is_not_there_makes_its_provider_unusable_with_a_warning)
@@ -288,6 +316,7 @@ Test(config, the_example_file_holds_the_defaults)
     cr_assert_eq(config_open(&example, WEIR_SOURCE_DIR "/deploy/examples/weir.yaml", &err), 0, "%s: %s", err.where, err.text);
     cr_assert_eq(memcmp(&defaults->limits, &example->limits, sizeof defaults->limits), 0);
     cr_assert_eq(defaults->max_regret, example->max_regret);
+    cr_assert(example->goal.kind == GOAL_MAX_REGRET && example->n_tenants == 0);
     cr_assert_eq(defaults->chat_temperature, example->chat_temperature);
     cr_assert_eq(defaults->chat_top_p, example->chat_top_p);
     cr_assert_str_eq(defaults->chat_path, example->chat_path);

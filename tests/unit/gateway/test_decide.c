@@ -260,7 +260,7 @@ Test(decide, a_gain_outside_of_the_limits_goes_one_way_only)
     for (int i = 0; i <= 20; i++) {
         struct decide_inputs in = base(NAME_AUTO);
         in.max_regret = i / 20.0;
-        struct score_limits limits = decide_limits(NULL, in.max_regret);
+        struct score_limits limits = decide_limits(in.max_regret);
         for (int state = 0; state < 8; state++) {
             in.session_remote = state & 1;
             in.drift = state & 2;
@@ -290,6 +290,85 @@ Test(decide, rows_of_before_there_was_feedback_read_as_without_drift)
     cr_assert_lt(decide_inputs_parse(json, &back, &err), 0);
     cr_assert_str_eq(err.where, "drift");
     json_decref(json);
+}
+
+static struct decide_inputs under_share(double threshold, bool open)
+{
+    struct decide_inputs in = base(NAME_AUTO);
+    in.goal = (struct decide_goal){.kind = GOAL_REMOTE_SHARE, .max_remote_share = 0.3, .threshold = threshold, .open = open};
+    return in;
+}
+
+Test(decide, under_a_share_the_threshold_and_the_credit_decide_and_not_max_regret)
+{
+    struct decide_inputs in = under_share(0.39, true);
+    in.max_regret = 0.9;
+    in.drift = true; /* Of a max_regret that is not asked for. */
+    struct decision out = run(&in);
+    cr_assert(out.weighed && strcmp(out.reasons[0], "gain_above_threshold") == 0 && strcmp(out.reasons[1], "max_remote_share") == 0);
+    in.goal.threshold = (double)in.gain;
+    cr_assert_str_eq(run(&in).reasons[0], "gain_within_threshold");
+    in.session_remote = true;
+    cr_assert_str_eq(run(&in).route, "remote:p0/m", "half the threshold once the conversation left");
+    in = under_share(0.39, false);
+    out = run(&in);
+    cr_assert(out.weighed && out.kind == ROUTE_LOCAL && strcmp(out.reasons[0], "remote_share_spent") == 0);
+    cr_assert_eq(out.n_targets, 0, "nor may a weak answer escalate");
+    in.scored = false;
+    cr_assert_eq(run(&in).n_targets, 0);
+    in.local = LOCAL_TOO_LONG;
+    cr_assert_str_eq(run(&in).route, "remote:p0/m", "what cannot be answered here leaves all the same");
+}
+
+Test(decide, a_max_regret_of_the_requests_own_keeps_more_here_and_never_sends_more)
+{
+    struct decide_inputs in = under_share(0.2, true);
+    in.goal.regret_named = true;
+    in.max_regret = 0.5;
+    cr_assert_str_eq(run(&in).reasons[0], "gain_within_max_regret");
+    in.max_regret = 0.1;
+    cr_assert_str_eq(run(&in).route, "remote:p0/m");
+    in.goal.threshold = 0.6;
+    cr_assert_str_eq(run(&in).reasons[0], "gain_within_threshold");
+}
+
+Test(decide, under_a_months_budget_the_gain_a_dollar_decides_and_the_worst_case_must_fit)
+{
+    struct decide_inputs in = base(NAME_AUTO);
+    in.goal = (struct decide_goal){.kind = GOAL_BUDGET, .threshold = 3000, .expected_nusd = 100000, .budget_nusd = 1000, .left_nusd = 100, .month_left_nusd = 150};
+    struct decision out = run(&in);
+    cr_assert(out.weighed && strcmp(out.reasons[0], "gain_above_threshold") == 0 && strcmp(out.reasons[1], "budget_usd_per_month") == 0, "4000 a dollar");
+    in.goal.expected_nusd = 200000;
+    cr_assert_str_eq(run(&in).reasons[0], "gain_within_threshold", "2000 a dollar");
+    in.goal.expected_nusd = 100000;
+    in.goal.left_nusd = 99;
+    out = run(&in);
+    cr_assert(out.weighed && out.kind == ROUTE_LOCAL && strcmp(out.reasons[0], "month_budget_spent") == 0);
+    in.local = LOCAL_TOO_LONG;
+    cr_assert_str_eq(run(&in).route, "remote:p0/m", "what cannot stay has the whole month");
+    in.goal.month_left_nusd = 99;
+    cr_assert(run(&in).kind == ROUTE_REFUSE && run(&in).status == 400);
+    in.local = LOCAL_READY;
+    in.goal.left_nusd = 1000;
+    in.targets[0].worst_nusd = MONEY_UNKNOWN;
+    cr_assert_str_eq(run(&in).route, "remote:p1/m", "an unknown price is not free");
+    in.kind = NAME_PINNED;
+    cr_assert_str_eq(run(&in).route, "remote:p0/m", "the target is auto's");
+}
+
+Test(decide, a_promise_by_the_tenants_labels_says_so)
+{
+    struct decide_inputs in = base(NAME_AUTO);
+    in.promised = in.promised_by_labels = true;
+    in.threshold = 0.5;
+    cr_assert_str_eq(run(&in).reasons[0], "gain_within_max_regret");
+    cr_assert_str_eq(run(&in).reasons[1], "max_regret_by_labels");
+}
+
+Test(decide, a_decision_is_weighed_when_its_first_reason_says_so)
+{
+    cr_assert(decide_weighed(STR("gain_above_threshold")) && decide_weighed(STR("month_budget_spent")));
+    cr_assert(!decide_weighed(STR("knowledge_covers")) && !decide_weighed(STR("local_too_long")) && !decide_weighed(STR("")));
 }
 
 static uint64_t state = 88172645463325252u;
@@ -340,6 +419,32 @@ Test(decide, recorded_inputs_replay_to_the_recorded_route_bit_for_bit)
         }
         in.budget_limited = rnd() % 2;
         in.budget_nusd = (int64_t)(rnd() % 200);
+        in.promised_by_labels = in.promised && rnd() % 2 == 0;
+        in.goal.kind = (enum goal_kind)(rnd() % 3);
+        if (in.goal.kind != GOAL_MAX_REGRET) {
+            in.goal.regret_named = rnd() % 2;
+            in.goal.source = (enum goal_source)(rnd() % GOAL_SOURCES);
+            in.goal.level = rnd_float();
+            in.goal.lines = (int64_t)(rnd() % 300);
+            in.goal.threshold = in.goal.kind == GOAL_BUDGET ? rnd_float() * 1e5 : i % 4 == 0 ? (double)in.gain : rnd_float();
+        }
+        if (in.goal.kind == GOAL_REMOTE_SHARE) {
+            in.goal.open = rnd() % 4 != 0;
+            in.goal.credit_ppm = (int64_t)(rnd() % 2000000) - 1000000;
+            in.goal.max_remote_share = rnd_float();
+        } else if (in.goal.kind == GOAL_BUDGET) {
+            in.goal.expected_nusd = rnd() % 4 == 0 ? MONEY_UNKNOWN : (int64_t)(rnd() % 100000);
+            in.goal.left_nusd = (int64_t)(rnd() % 300);
+            in.goal.month_left_nusd = in.goal.left_nusd + (int64_t)(rnd() % 300);
+            in.goal.budget_nusd = 1000;
+            in.goal.spent_nusd = 1;
+            in.goal.queries = rnd_float();
+            in.goal.mean_cost_nusd = rnd_float();
+            in.goal.mean_tokens = rnd_float();
+            in.goal.month = 24322;
+            in.goal.since_ns = (int64_t)(rnd() >> 2);
+            in.goal.n_settled = 5;
+        }
         in.session_remote = rnd() % 2;
         in.drift = rnd() % 2;
         in.tool_loop = rnd() % 3 == 0;
@@ -366,6 +471,8 @@ Test(decide, recorded_inputs_replay_to_the_recorded_route_bit_for_bit)
         cr_assert_eq(decide_inputs_parse(read, &back, &err), 0, "%s: %s", err.where, err.text);
         struct decision second = run(&back);
         cr_assert_str_eq(first.route, second.route);
+        cr_assert(first.weighed == second.weighed && (first.kind == ROUTE_REFUSE || first.weighed == decide_weighed(str_of(first.reasons[0]))), "%s", first.reasons[0]);
+        cr_assert_eq(memcmp(&in.goal, &back.goal, sizeof in.goal), 0, "the goal as it was");
         cr_assert_eq(first.n_targets, second.n_targets);
         cr_assert_eq(first.n_reasons, second.n_reasons);
         for (int r = 0; r < first.n_reasons; r++)
@@ -467,6 +574,20 @@ Test(decide, a_tool_result_goes_to_whoever_called_the_tool)
     cr_assert_str_eq(run(&in).route, "remote:p0/m");
     in.session_remote = false;
     in.gain = 1;
+    cr_assert_str_eq(run(&in).route, "local");
+}
+
+Test(decide, targets_keep_a_tool_loop_where_it_is)
+{
+    struct decide_inputs in = conversed("remote:p1/m", true);
+    in.goal = (struct decide_goal){.kind = GOAL_REMOTE_SHARE, .threshold = 0.9};
+    cr_assert(!run(&in).weighed && strcmp(run(&in).route, "remote:p1/m") == 0, "it is no query of its own");
+    str_copy(in.earlier_route, sizeof in.earlier_route, STR("local"));
+    cr_assert(run(&in).kind == ROUTE_LOCAL && run(&in).n_targets == 0);
+    in = conversed("remote:p1/m", true);
+    in.goal = (struct decide_goal){.kind = GOAL_BUDGET, .month_left_nusd = 100};
+    cr_assert_str_eq(run(&in).route, "remote:p1/m", "as long as the month has money");
+    in.goal.month_left_nusd = 99;
     cr_assert_str_eq(run(&in).route, "local");
 }
 

@@ -384,7 +384,7 @@ static void make_old(int version)
     struct ledger *ledger = open_ledger(0, NULL);
     append_pair(ledger, "old", true);
     ledger_close(ledger);
-    cr_assert_eq(change("DROP TABLE judgement; PRAGMA user_version = 3"), SQLITE_OK);
+    cr_assert_eq(change("DROP TABLE threshold; DROP TABLE judgement; PRAGMA user_version = 3"), SQLITE_OK);
     if (version <= 2)
         cr_assert_eq(change("DROP VIEW shadowed; DROP TABLE shadow; DROP TABLE shadow_plan; PRAGMA user_version = 2"), SQLITE_OK);
     if (version == 1)
@@ -408,7 +408,7 @@ Test(ledger, an_old_file_is_verified_as_it_is_and_takes_new_rows_once_opened)
                 judge(ledger, "old", true);
             ledger_close(ledger);
         }
-        cr_assert_eq(ask("PRAGMA user_version"), 4);
+        cr_assert_eq(ask("PRAGMA user_version"), 5);
         cr_assert_eq(ask("SELECT count(*) FROM feedback"), 2);
         cr_assert_eq(ask("SELECT rating = 0.25 AND route = 'remote:p/m' FROM rating WHERE decision_id = 'old'"), 1, "the last one counts");
         cr_assert_eq(ask("SELECT probability = 0.02 AND outcome = 'tie' AND remote = 'p/m' AND judge = 'q/j' FROM shadowed WHERE decision_id = 'old'"), 1);

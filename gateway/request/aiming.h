@@ -1,0 +1,36 @@
+/* Aiming: the tenant's target (goals/goals.h) in a request's life. Loop thread only. */
+#ifndef WEIR_REQUEST_AIMING_H
+#define WEIR_REQUEST_AIMING_H
+
+#include "goals/goals.h"
+#include "request/request.h"
+
+struct rated;
+
+/* After ledger and head are open, before feedback_open. */
+int aiming_open(struct service *service, struct error *err) WEIR_CHECKED;
+void aiming_close(struct service *service);
+/* The configuration, or the ledger, is read again. */
+void aiming_reload(struct service *service);
+
+/* Sets request->limits, before it is scored. */
+void aiming_limit(struct request *request);
+/* prompt_tokens: counted or guessed; max_tokens: of the answer, negative: not limited. After decide_inputs_fill. */
+void aiming_fill(struct request *request, int64_t prompt_tokens, int64_t max_tokens);
+/* The decision's row is accepted. */
+void aiming_decided(struct request *request);
+/* The request ends; request->route and cost_nusd are final. */
+void aiming_end(struct request *request);
+
+/* A rating whose row is durable is a label, where it is one of a local answer that a gain decided. */
+void aiming_rated(struct service *service, const struct rated *rated);
+/* A local answer that `inputs` decided was put beside the remote's, and the row of it is durable: regret 0 … 1 (1: it was worse). The sample
+ * was taken with this probability; least_probability is the smallest that any local answer has (the same, where all have one). */
+struct aiming_sample {
+    const char *tenant, *decision_id; /* tenant NULL or "": callers without a key. */
+    const struct decide_inputs *inputs;
+    double regret, probability, least_probability;
+};
+void aiming_sampled(struct service *service, const struct aiming_sample *sample);
+
+#endif
