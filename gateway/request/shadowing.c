@@ -5,6 +5,7 @@
 #include "request/shadow_job.h"
 
 #include "request/aiming.h"
+#include "request/cascade.h"
 #include "request/feedback.h"
 #include "request/knowing.h"
 #include "request/scoring.h"
@@ -345,7 +346,8 @@ static struct shadow_job *job_new(struct request *request)
 void shadowing_begin(struct request *request, const char *result, int64_t status, const char *finish_reason)
 {
     bool whole = strcmp(result, "ok") == 0 && status == 200 && finish_reason != NULL && strcmp(finish_reason, "stop") == 0;
-    if (request->shadow_ppm == 0 || !whole || strcmp(request->route, "local") != 0 || request->seams > 0 || request->n_choices != 1)
+    if (request->shadow_ppm == 0 || !whole || strcmp(request->route, "local") != 0 || request->seams > 0 || request->n_choices != 1 ||
+        cascade_left(request)) /* It was sent for want of a better. */
         return;
     struct choice *choice = &request->choices[0];
     if (choice->text.failed || choice->text.n > SHADOW_ANSWER_BYTES || request->usage.dropped_tokens > 0)

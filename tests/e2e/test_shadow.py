@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 
 import pytest
+import weak_head
 from gateway_case import MODEL, Stream, ask, assert_books_balance, gateway, provider_entry, question, rows, select, wait_for
 from provider import TEXT, Provider
 from weir_process import BINARY, Weir
@@ -186,6 +187,23 @@ def test_what_cannot_be_compared_is_not_sampled(weir, far, judge):
     assert ask(weir, "/v1/completions", {"model": "auto:1", "prompt": "Hello", "max_tokens": 4}).status == 200
     sent = [body for body in far.bodies if body.get("tools") or body.get("n") == 2 or "response_format" in body]
     assert samples(weir) == before and far.requests == len(sent) and judge.requests == 0
+
+
+def test_of_held_answers_only_those_that_stayed_are_sampled(folder, far, judge):
+    """What the cascade sent away and got back was decided otherwise, and its attempts are the caller's."""
+    settings = shadow()
+    settings["classifier"] |= {"head": str(weak_head.train(folder)), "max_regret": 0.5}
+    with start(folder / "held", far, judge, {**settings, "cascade": {"hold_tokens": 16}}) as weir:
+        far.script([{"kind": "status", "status": 400}])
+        weak = ask(weir, body=question("Tell me a story about a fox.", "auto", temperature=0))
+        assert weak.headers["x-weir-route"] == "local" and weak.body["choices"][0]["finish_reason"] == "stop"
+        assert select(weir, "select escalated from judgement") == [{"escalated": 1}] and samples(weir) == 0 and judge.requests == 0
+        far.reset()
+        judge.script([{"kind": "ok", "text": "tie"}])
+        good = answered(weir, question("What is the capital of Peru?", "auto", temperature=0))
+        assert sample(weir, good)["outcome"] == "tie" and samples(weir) == 1
+        assert_books_balance(weir)
+        assert weir.stop() == 0
 
 
 def test_a_secret_at_home_is_not_sampled(weir, far, judge):
