@@ -195,7 +195,7 @@ def test_of_held_answers_only_those_that_stayed_are_sampled(folder, far, judge):
     settings["classifier"] |= {"head": str(weak_head.train(folder)), "max_regret": 0.5}
     with start(folder / "held", far, judge, {**settings, "cascade": {"hold_tokens": 16}}) as weir:
         far.script([{"kind": "status", "status": 400}])
-        weak = ask(weir, body=question("Tell me a story about a fox.", "auto", temperature=0))
+        weak = ask(weir, body=question("Tell me a story about a fox.", "auto", temperature=0, stop=["."], max_tokens=200))
         assert weak.headers["x-weir-route"] == "local" and weak.body["choices"][0]["finish_reason"] == "stop"
         assert select(weir, "select escalated from judgement") == [{"escalated": 1}] and samples(weir) == 0 and judge.requests == 0
         far.reset()
