@@ -12,7 +12,7 @@ static size_t padded(size_t n_bytes)
 size_t activations_bytes(int n_rows, int n_in)
 {
     size_t n = (size_t)n_rows * (size_t)((n_in + ACTIVATION_BLOCK - 1) / ACTIVATION_BLOCK);
-    return padded(n * ACTIVATION_BLOCK) + 3 * padded(n * 4) + 2 * padded(n * 8) + 64;
+    return padded(n * ACTIVATION_BLOCK) + 3 * padded(n * 4) + 64;
 }
 
 void activations_init(struct activations *activations, void *scratch, int n_rows, int n_in, int together)
@@ -25,13 +25,16 @@ void activations_init(struct activations *activations, void *scratch, int n_rows
     at += padded(n * ACTIVATION_BLOCK);
     activations->d = (float *)at;
     at += padded(n * 4);
-    activations->s = (float *)at;
+    if (together == 1) {
+        activations->s = (float *)at;
+        at += padded(n * 4);
+        activations->lift = (int32_t *)at;
+        return;
+    }
+    activations->flip = cpu_level() == CPU_VNNI && n_rows > GEMM_FEW_ROWS ? 0x80 : 0;
+    activations->half_sums = (int32_t *)at;
     at += padded(n * 4);
-    activations->lift = (int32_t *)at;
-    at += padded(n * 4);
-    activations->half_s = (float *)at;
-    at += padded(n * 8);
-    activations->half_lift = (int32_t *)at;
+    activations->block_sums = (int32_t *)at;
 }
 
 static float largest_of(const float *x, int n)
@@ -42,39 +45,28 @@ static float largest_of(const float *x, int n)
     return max;
 }
 
-static void block_fill(const struct activations *a, const float *x, int n, float max, size_t at, size_t half_at, int width)
-{
-    float d = max / 127.0f, inverse = max > 0 ? 127.0f / max : 0;
-    int sums[2] = {0, 0};
-    for (int i = 0; i < ACTIVATION_BLOCK; i++) {
-        int value = i < n ? (int)lrintf(x[i] * inverse) : 0;
-        value = value > 127 ? 127 : value < -127 ? -127 : value;
-        a->q[at * ACTIVATION_BLOCK + (size_t)i] = (int8_t)value;
-        sums[i / 16] += value;
-    }
-    a->d[at] = d;
-    a->s[at] = d * (float)(sums[0] + sums[1]);
-    a->lift[at] = -128 * (sums[0] + sums[1]);
-    for (int h = 0; h < 2; h++) {
-        a->half_s[half_at + (size_t)(h * width)] = d * (float)sums[h];
-        a->half_lift[half_at + (size_t)(h * width)] = -128 * sums[h];
-    }
-}
-
 static void fill_scalar(const struct activations *a, const float *x, int tile)
 {
     int first = tile * ACTIVATION_TILE, width = activations_width(a, tile);
     int span = a->together * ACTIVATION_BLOCK;
-    size_t base = (size_t)first * (size_t)a->n_blocks;
     for (int t = 0; t < width; t++) {
         const float *row = x + (size_t)(first + t) * (size_t)a->n_in;
-        float max = 0;
+        float d = 0, inverse = 0;
         for (int b = 0; b < a->n_blocks; b++) {
-            int from = b * ACTIVATION_BLOCK, left = a->n_in - from;
-            if (b % a->together == 0)
-                max = largest_of(row + from, left < span ? left : span);
-            block_fill(a, row + from, left < ACTIVATION_BLOCK ? left : ACTIVATION_BLOCK, max, base + (size_t)(b * width + t),
-                       2 * base + (size_t)(2 * b * width + t), width);
+            int from = b * ACTIVATION_BLOCK, left = a->n_in - from, sums[2] = {0, 0};
+            int8_t *q = a->q + ((size_t)first * (size_t)a->n_blocks + (size_t)(b * width + t)) * ACTIVATION_BLOCK;
+            if (b % a->together == 0) {
+                float max = largest_of(row + from, left < span ? left : span);
+                d = max / 127.0f;
+                inverse = max > 0 ? 127.0f / max : 0;
+            }
+            for (int i = 0; i < ACTIVATION_BLOCK; i++) {
+                int value = i < left ? (int)lrintf(row[from + i] * inverse) : 0;
+                value = value > 127 ? 127 : value < -127 ? -127 : value;
+                q[i] = (int8_t)(value ^ a->flip);
+                sums[i / 16] += value;
+            }
+            activations_put(a, first, width, t, b, d, sums[0], sums[1]);
         }
     }
 }

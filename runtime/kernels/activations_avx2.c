@@ -43,19 +43,13 @@ void activations_fill_avx2(const struct activations *a, const float *x, int tile
             /* Packing interleaves the halves of its operands; the permutation puts them back. */
             __m256i bytes = _mm256_packs_epi16(_mm256_packs_epi32(q[0], q[1]), _mm256_packs_epi32(q[2], q[3]));
             bytes = _mm256_permutevar8x32_epi32(bytes, in_order);
-            size_t at = base + (size_t)(b * width + t), half_at = 2 * base + (size_t)(2 * b * width + t);
+            size_t at = base + (size_t)(b * width + t);
             _mm256_storeu_si256((__m256i *)(void *)(a->q + at * ACTIVATION_BLOCK), bytes);
             __m256i sums = _mm256_madd_epi16(_mm256_maddubs_epi16(ones_bytes, bytes), ones);
             sums = _mm256_hadd_epi32(sums, sums);
             sums = _mm256_hadd_epi32(sums, sums);
             int sum_low = _mm256_cvtsi256_si32(sums), sum_high = _mm256_extract_epi32(sums, 4);
-            a->d[at] = d;
-            a->s[at] = d * (float)(sum_low + sum_high);
-            a->lift[at] = -128 * (sum_low + sum_high);
-            a->half_s[half_at] = d * (float)sum_low;
-            a->half_s[half_at + (size_t)width] = d * (float)sum_high;
-            a->half_lift[half_at] = -128 * sum_low;
-            a->half_lift[half_at + (size_t)width] = -128 * sum_high;
+            activations_put(a, first, width, t, b, d, sum_low, sum_high);
         }
     }
 }

@@ -36,17 +36,11 @@ void activations_fill_neon(const struct activations *a, const float *x, int tile
                 inverse = max > 0 ? 127.0f / max : 0;
             }
             int8x16_t low = quantize(row + b * ACTIVATION_BLOCK, inverse), high = quantize(row + b * ACTIVATION_BLOCK + 16, inverse);
-            size_t at = base + (size_t)(b * width + t), half_at = 2 * base + (size_t)(2 * b * width + t);
+            size_t at = base + (size_t)(b * width + t);
             vst1q_s8(a->q + at * ACTIVATION_BLOCK, low);
             vst1q_s8(a->q + at * ACTIVATION_BLOCK + 16, high);
             int sum_low = vaddlvq_s8(low), sum_high = vaddlvq_s8(high);
-            a->d[at] = d;
-            a->s[at] = d * (float)(sum_low + sum_high);
-            a->lift[at] = -128 * (sum_low + sum_high);
-            a->half_s[half_at] = d * (float)sum_low;
-            a->half_s[half_at + (size_t)width] = d * (float)sum_high;
-            a->half_lift[half_at] = -128 * sum_low;
-            a->half_lift[half_at + (size_t)width] = -128 * sum_high;
+            activations_put(a, first, width, t, b, d, sum_low, sum_high);
         }
     }
 }

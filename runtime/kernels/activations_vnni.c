@@ -16,7 +16,7 @@ void activations_fill_vnni(const struct activations *a, const float *x, int tile
 {
     int first = tile * ACTIVATION_TILE, width = activations_width(a, tile);
     size_t base = (size_t)first * (size_t)a->n_blocks;
-    const __m128i ones = _mm_set1_epi8(1);
+    const __m128i ones = _mm_set1_epi8(1), flip = _mm_set1_epi8((char)a->flip);
     for (int t = 0; t < width; t++) {
         const float *row = x + (size_t)(first + t) * (size_t)a->n_in;
         float d = 0, inverse = 0;
@@ -31,20 +31,14 @@ void activations_fill_vnni(const struct activations *a, const float *x, int tile
             __m512 by = _mm512_set1_ps(inverse);
             __m128i q_low = _mm512_cvtsepi32_epi8(_mm512_cvtps_epi32(_mm512_mul_ps(low, by)));
             __m128i q_high = _mm512_cvtsepi32_epi8(_mm512_cvtps_epi32(_mm512_mul_ps(high, by)));
-            size_t at = base + (size_t)(b * width + t), half_at = 2 * base + (size_t)(2 * b * width + t);
-            _mm_storeu_si128((__m128i *)(void *)(a->q + at * ACTIVATION_BLOCK), q_low);
-            _mm_storeu_si128((__m128i *)(void *)(a->q + at * ACTIVATION_BLOCK + 16), q_high);
+            size_t at = base + (size_t)(b * width + t);
+            _mm_storeu_si128((__m128i *)(void *)(a->q + at * ACTIVATION_BLOCK), _mm_xor_si128(q_low, flip));
+            _mm_storeu_si128((__m128i *)(void *)(a->q + at * ACTIVATION_BLOCK + 16), _mm_xor_si128(q_high, flip));
             /* Four sums of four bytes each, then across. */
             __m128i sums = _mm_hadd_epi32(_mm_dpbusd_epi32(_mm_setzero_si128(), ones, q_low), _mm_dpbusd_epi32(_mm_setzero_si128(), ones, q_high));
             sums = _mm_hadd_epi32(sums, sums);
             int sum_low = _mm_cvtsi128_si32(sums), sum_high = _mm_extract_epi32(sums, 1);
-            a->d[at] = d;
-            a->s[at] = d * (float)(sum_low + sum_high);
-            a->lift[at] = -128 * (sum_low + sum_high);
-            a->half_s[half_at] = d * (float)sum_low;
-            a->half_s[half_at + (size_t)width] = d * (float)sum_high;
-            a->half_lift[half_at] = -128 * sum_low;
-            a->half_lift[half_at + (size_t)width] = -128 * sum_high;
+            activations_put(a, first, width, t, b, d, sum_low, sum_high);
         }
     }
 }

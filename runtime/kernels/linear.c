@@ -265,7 +265,7 @@ static void multiply_units(const struct job *job, const struct part *part, int f
             rows_multiply(&part->linear->rows, unit * ROWS_AT_ONCE, job->x, job->n_rows, part->y);
         return;
     }
-    void *scratch = scratch_take(SCRATCH_UNPACKED, gemm_scratch_bytes(part->gemm.w));
+    void *scratch = scratch_take(SCRATCH_UNPACKED, gemm_scratch_bytes(part->gemm.w, job->n_rows));
     job->gemm_groups(&part->gemm, first, end, scratch);
 }
 

@@ -1,5 +1,6 @@
-/* Speed of the matrix products in the shapes of SmolLM2-135M (or width, ffn, layers given), for each weight format:
- *     bench_linear [threads] [TYPE…]
+/* Speed of the matrix products for each weight format, in the shapes of SmolLM2-135M, or with "large", and always for blocks of 256, of
+ * four layers of TinyLlama-1.1B:
+ *     bench_linear [threads] [large] [TYPE…]
  * prints GMAC/s at several row counts and GB/s of weights at one row, medians of five. */
 #include "kernels/cpu.h"
 #include "kernels/linear.h"
@@ -8,8 +9,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const int shapes[][2] = {{576, 576}, {192, 576}, {192, 576}, {576, 576}, {1536, 576}, {1536, 576}, {576, 1536}};
-enum { N_SHAPES = 7, N_LAYERS = 30, MOST_ROWS = 256 };
+enum { N_SHAPES = 7, MOST_LAYERS = 30, MOST_ROWS = 512, MOST_WIDTH = 5632 };
+static const struct model_shape {
+    int sides[N_SHAPES][2]; /* q, k, v, o, gate, up, down. */
+    int n_layers;
+} smollm2 = {{{576, 576}, {192, 576}, {192, 576}, {576, 576}, {1536, 576}, {1536, 576}, {576, 1536}}, 30},
+  tinyllama = {{{2048, 2048}, {256, 2048}, {256, 2048}, {2048, 2048}, {5632, 2048}, {5632, 2048}, {2048, 5632}}, 4};
 
 static int by_value(const void *a, const void *b)
 {
@@ -21,44 +26,47 @@ int main(int argc, char **argv)
 {
     int n_threads = argc > 1 ? (int)strtol(argv[1], NULL, 10) : 2;
     struct pool *pool = pool_new(n_threads);
-    float *x = calloc(MOST_ROWS * 1536, sizeof *x), *y = calloc(MOST_ROWS * 1536, sizeof *y);
-    for (int i = 0; i < MOST_ROWS * 1536; i++)
+    float *x = calloc(MOST_ROWS * MOST_WIDTH, sizeof *x), *y = calloc(MOST_ROWS * MOST_WIDTH, sizeof *y);
+    for (int i = 0; i < MOST_ROWS * MOST_WIDTH; i++)
         x[i] = (float)(i % 1013 * 7919 % 1013) / 506.5f - 1;
-    static const enum tensor_type types[] = {TENSOR_Q4_1, TENSOR_Q4_0, TENSOR_Q5_0, TENSOR_Q5_1, TENSOR_Q8_0, TENSOR_IQ4_NL, TENSOR_F16, TENSOR_F32};
+    static const enum tensor_type types[] = {TENSOR_Q4_1, TENSOR_Q4_0, TENSOR_Q5_0, TENSOR_Q5_1, TENSOR_Q8_0, TENSOR_IQ4_NL, TENSOR_F16, TENSOR_F32,
+                                            TENSOR_Q2_K, TENSOR_Q3_K, TENSOR_Q4_K, TENSOR_Q5_K, TENSOR_Q6_K, TENSOR_IQ4_XS};
+    bool large = argc > 2 && strcmp(argv[2], "large") == 0;
+    int first_type = large ? 3 : 2;
     printf("%s, %d threads\n", runtime_kernels(), n_threads);
     for (size_t k = 0; k < sizeof types / sizeof *types; k++) {
-        bool wanted = argc <= 2;
-        for (int i = 2; i < argc; i++)
+        bool wanted = argc <= first_type;
+        for (int i = first_type; i < argc; i++)
             wanted |= strcmp(argv[i], tensor_type_name(types[k])) == 0;
         if (!wanted)
             continue;
-        struct linear *linears[N_LAYERS][N_SHAPES];
+        const struct model_shape *shape = large || tensor_type_block(types[k]) == 256 ? &tinyllama : &smollm2;
+        struct linear *linears[MOST_LAYERS][N_SHAPES];
         uint8_t *data[N_SHAPES];
         double macs = 0, n_bytes = 0;
         for (int i = 0; i < N_SHAPES; i++) {
-            size_t row = tensor_row_bytes(types[k], shapes[i][1]), n = row * (size_t)shapes[i][0];
+            size_t row = tensor_row_bytes(types[k], shape->sides[i][1]), n = row * (size_t)shape->sides[i][0];
             data[i] = malloc(n);
             for (size_t b = 0; b < n; b++)
                 data[i][b] = (uint8_t)(b * 131 % 61);
-            struct tensor w = {.name = "w", .type = types[k], .n_dims = 2, .ne = {shapes[i][1], shapes[i][0], 1, 1}, .data = data[i], .n_bytes = n};
-            for (int layer = 0; layer < N_LAYERS; layer++) {
+            struct tensor w = {.name = "w", .type = types[k], .n_dims = 2, .ne = {shape->sides[i][1], shape->sides[i][0], 1, 1}, .data = data[i],
+                               .n_bytes = n};
+            for (int layer = 0; layer < shape->n_layers; layer++) {
                 if (linear_new(&linears[layer][i], &w, 0, NULL, 1, PRECISION_FAST, NULL) < 0)
                     return 1;
-                int64_t start = clock_now_us();
                 linear_pack(linears[layer][i], pool);
-                (void)start;
-                macs += (double)shapes[i][0] * shapes[i][1];
+                macs += (double)shape->sides[i][0] * shape->sides[i][1];
                 n_bytes += (double)linear_bytes(linears[layer][i]);
             }
         }
         printf("%-6s", tensor_type_name(types[k]));
-        static const int row_counts[] = {1, 2, 4, 8, 16, 64, 256, 2, 1};
+        static const int row_counts[] = {1, 2, 4, 8, 16, 64, 256, 512, 1};
         for (size_t r = 0; r < sizeof row_counts / sizeof *row_counts; r++) {
             double times[5];
             for (int repeat = -1; repeat < 5; repeat++) {
                 int64_t start = clock_now_us();
-                for (int layer = 0; layer < N_LAYERS; layer++) {
-                    float *qkv[3] = {y, y + MOST_ROWS * 576, y + MOST_ROWS * 800};
+                for (int layer = 0; layer < shape->n_layers; layer++) {
+                    float *qkv[3] = {y, y + MOST_ROWS * 2048, y + MOST_ROWS * 2304};
                     const struct linear *const *l = (const struct linear *const *)linears[layer];
                     linear_apply_many(l, 3, pool, x, row_counts[r], qkv);
                     linear_apply(l[3], pool, x, row_counts[r], y);
@@ -76,7 +84,7 @@ int main(int argc, char **argv)
         }
         printf("\n");
         for (int i = 0; i < N_SHAPES; i++) {
-            for (int layer = 0; layer < N_LAYERS; layer++)
+            for (int layer = 0; layer < shape->n_layers; layer++)
                 linear_free(linears[layer][i]);
             free(data[i]);
         }

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Writes a GGUF file of random weights in the shape and format of a known model, for measuring speed.
 
-    make_model.py tinyllama-1.1b|llama-3.2-3b Q4_0|Q4_K_M|Q6_K|Q8_0 OUT.gguf
+    make_model.py tinyllama-1.1b|llama-3.2-3b Q4_0|Q3_K_M|Q4_K_M|Q5_K_M|Q6_K|Q8_0 OUT.gguf
 
-Matrices get the types that the usual quantizers give them (the mix of Q4_K_M; Q6_K for the head of the four-bit formats). Their
+Matrices get the types that the usual quantizers give them (the mixes of Q3_K_M, Q4_K_M and Q5_K_M; Q6_K for the head below eight bits). Their
 blocks are written directly: random integers under scales that keep activations of ordinary size. The vocabulary is made
 up too. What such a model says means nothing; what it costs is what the real one costs. Needs numpy.
 """
@@ -16,7 +16,7 @@ SHAPES = {
     "tinyllama-1.1b": dict(layers=22, width=2048, ffn=5632, heads=32, kv_heads=4, vocab=32000, context=2048, tied=False, base=10000.0),
     "llama-3.2-3b": dict(layers=28, width=3072, ffn=8192, heads=24, kv_heads=8, vocab=128256, context=8192, tied=True, base=500000.0),
 }
-TYPES = {"F32": (0, 1, 4), "Q4_0": (2, 32, 18), "Q8_0": (8, 32, 34), "Q4_K": (12, 256, 144), "Q6_K": (14, 256, 210)}
+TYPES = {"F32": (0, 1, 4), "Q4_0": (2, 32, 18), "Q8_0": (8, 32, 34), "Q3_K": (11, 256, 110), "Q4_K": (12, 256, 144), "Q5_K": (13, 256, 176), "Q6_K": (14, 256, 210)}
 ALIGNMENT = 32
 
 
@@ -33,9 +33,11 @@ def blocks(kind, n, random):
         halves(0, 0.004)
     elif kind == "Q8_0":
         halves(0, 0.00025)
-    elif kind == "Q4_K":
-        halves(0, 0.0001)
+    elif kind in ("Q4_K", "Q5_K"):
+        halves(0, 0.0001 if kind == "Q4_K" else 0.00005)
         halves(2, 0.0008)
+    elif kind == "Q3_K":
+        halves(108, 0.0003)
     else:
         halves(208, 0.00002)
     return data
@@ -47,8 +49,8 @@ def more_bits(layer, n):
 
 def tensors(shape, form):
     """(name, dimensions, type) in file order."""
-    base = "Q4_K" if form == "Q4_K_M" else form
-    head = "Q6_K" if base in ("Q4_0", "Q4_K") else base
+    base = form.removesuffix("_M")
+    head = base if base == "Q8_0" else "Q6_K"
     width, ffn, n = shape["width"], shape["ffn"], shape["layers"]
     kv = width // shape["heads"] * shape["kv_heads"]
     yield "token_embd.weight", (width, shape["vocab"]), head if shape["tied"] else base
@@ -56,10 +58,13 @@ def tensors(shape, form):
         yield "output.weight", (width, shape["vocab"]), head
     yield "output_norm.weight", (width,), "F32"
     for i in range(n):
-        strong = "Q6_K" if form == "Q4_K_M" and more_bits(i, n) else base
+        strong = "Q6_K" if form in ("Q4_K_M", "Q5_K_M") and more_bits(i, n) else base
+        value, out, down = strong, base, strong
+        if form == "Q3_K_M":
+            value, out, down = "Q5_K" if i < 2 else "Q4_K", "Q4_K", "Q5_K" if i < n // 16 else "Q4_K"
         for name, dims, kind in (("attn_norm", (width,), "F32"), ("attn_q", (width, width), base), ("attn_k", (width, kv), base),
-                                 ("attn_v", (width, kv), strong), ("attn_output", (width, width), base), ("ffn_norm", (width,), "F32"),
-                                 ("ffn_gate", (width, ffn), base), ("ffn_up", (width, ffn), base), ("ffn_down", (ffn, width), strong)):
+                                 ("attn_v", (width, kv), value), ("attn_output", (width, width), out), ("ffn_norm", (width,), "F32"),
+                                 ("ffn_gate", (width, ffn), base), ("ffn_up", (width, ffn), base), ("ffn_down", (ffn, width), down)):
             yield f"blk.{i}.{name}.weight", dims, kind
 
 
@@ -130,7 +135,7 @@ def make_model(name, form, path, seed=1):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("shape", choices=SHAPES)
-    parser.add_argument("form", choices=("Q4_0", "Q4_K_M", "Q6_K", "Q8_0"))
+    parser.add_argument("form", choices=("Q4_0", "Q3_K_M", "Q4_K_M", "Q5_K_M", "Q6_K", "Q8_0"))
     parser.add_argument("out")
     options = parser.parse_args()
     make_model(options.shape, options.form, options.out)

@@ -31,6 +31,18 @@ static void fill(float *x, size_t n)
         x[i] = uniform() * uniform();
 }
 
+/* Where a block's halves stand. */
+static const int halves[][2] = {
+    [TENSOR_Q4_0] = {0, 0},  [TENSOR_Q4_1] = {0, 2},  [TENSOR_Q5_0] = {0, 0},     [TENSOR_Q5_1] = {0, 2},
+    [TENSOR_Q8_0] = {0, 0},  [TENSOR_Q2_K] = {80, 82}, [TENSOR_Q3_K] = {108, 108}, [TENSOR_Q4_K] = {0, 2},
+    [TENSOR_Q5_K] = {0, 2},  [TENSOR_Q6_K] = {208, 208}, [TENSOR_IQ4_NL] = {0, 0}, [TENSOR_IQ4_XS] = {0, 0},
+};
+
+static bool is_half(enum tensor_type type, size_t byte)
+{
+    return byte / 2 == (size_t)halves[type][0] / 2 || byte / 2 == (size_t)halves[type][1] / 2;
+}
+
 /* Random blocks of a format whose scales are small positive halves: every bit pattern of the quants occurs. */
 static uint8_t *random_rows(enum tensor_type type, int n_out, int n_in)
 {
@@ -42,11 +54,6 @@ static uint8_t *random_rows(enum tensor_type type, int n_out, int n_in)
     }
     for (size_t i = 0; i < n_bytes; i++)
         rows[i] = (uint8_t)(uniform() * 127.0f + 128.0f);
-    static const int halves[][2] = {
-        [TENSOR_Q4_0] = {0, 0},  [TENSOR_Q4_1] = {0, 2},  [TENSOR_Q5_0] = {0, 0},     [TENSOR_Q5_1] = {0, 2},
-        [TENSOR_Q8_0] = {0, 0},  [TENSOR_Q2_K] = {80, 82}, [TENSOR_Q3_K] = {108, 108}, [TENSOR_Q4_K] = {0, 2},
-        [TENSOR_Q5_K] = {0, 2},  [TENSOR_Q6_K] = {208, 208}, [TENSOR_IQ4_NL] = {0, 0}, [TENSOR_IQ4_XS] = {0, 0},
-    };
     for (size_t at = 0; at < n_bytes; at += block) {
         if (type == TENSOR_F16 || type == TENSOR_BF16) { /* Magnitudes from 1/8 to 1. */
             rows[at + 1] = (uint8_t)((rows[at + 1] & 0x80) | (type == TENSOR_F16 ? 0x30 + rows[at + 1] % 12 : 0x3e));
@@ -55,6 +62,16 @@ static uint8_t *random_rows(enum tensor_type type, int n_out, int n_in)
         for (int i = 0; i < 2; i++)
             rows[at + (size_t)halves[type][i] + 1] = (uint8_t)(0x20 + rows[at + (size_t)halves[type][i] + 1] % 8);
     }
+    return rows;
+}
+
+/* The halves of every block as random_rows has them, all other bytes `value`. */
+static uint8_t *uniform_rows(enum tensor_type type, int n_out, int n_in, uint8_t value)
+{
+    uint8_t *rows = random_rows(type, n_out, n_in);
+    for (size_t at = 0, block = tensor_type_bytes(type); at < tensor_row_bytes(type, n_in) * (size_t)n_out; at++)
+        if (!is_half(type, at % block))
+            rows[at] = value;
     return rows;
 }
 
@@ -103,6 +120,53 @@ Test(linear, vector_kernels_give_the_bits_of_the_scalar_one)
             }
             free(rows);
         }
+}
+
+/* Every quant and code at its largest or smallest, under inputs of one size: what sums of 16 and 32 bits have to bear. */
+Test(linear, the_largest_sums_are_exact_in_every_form)
+{
+    enum { IN = 1024, OUT = 16, ROWS = 5 };
+    static const uint8_t values[] = {0x00, 0xff, 0x7f, 0x80, 0xf0, 0x0f};
+    static float x[ROWS * IN];
+    for (int i = 0; i < ROWS * IN; i++)
+        x[i] = i / IN == 0 ? 1 : i / IN == 1 ? -1 : i % (2 << i / IN) < 1 << i / IN ? 1 : -1;
+    for (int f = 0; f < 12; f++)
+        for (size_t v = 0; v < sizeof values; v++) {
+            uint8_t *rows = uniform_rows(formats[f].type, OUT, IN, values[v]);
+            struct tensor w = tensor_of(formats[f].type, rows, OUT, IN);
+            for (int n_rows = 1; n_rows <= ROWS; n_rows += 2) {
+                cpu_level_set(CPU_SCALAR);
+                float *expected = apply(&w, NULL, PRECISION_FAST, NULL, x, n_rows), *exact = apply(&w, NULL, PRECISION_EXACT, NULL, x, n_rows);
+                for (int i = 0; i < n_rows * OUT; i++)
+                    cr_assert(fabsf(expected[i] - exact[i]) <= 1e-5f * fabsf(exact[i]) + 1e-3f, "%s of %02x: %g, not %g", w.name, values[v],
+                              (double)expected[i], (double)exact[i]);
+                for (enum cpu_level level = CPU_AVX2; level <= CPU_NEON; level++) {
+                    if (cpu_level_set(level) != level)
+                        continue;
+                    float *y = apply(&w, NULL, PRECISION_FAST, NULL, x, n_rows);
+                    cr_assert(memcmp(y, expected, sizeof *y * (size_t)(n_rows * OUT)) == 0, "%s of %02x, level %d, %d rows", w.name, values[v],
+                              (int)level, n_rows);
+                    free(y);
+                }
+                free(expected);
+                free(exact);
+            }
+            free(rows);
+        }
+}
+
+Test(linear, packed_weights_take_no_more_than_the_file_by_one_in_a_hundred)
+{
+    enum { IN = 768, OUT = 48 };
+    for (int f = 0; f < 12; f++) {
+        uint8_t *rows = random_rows(formats[f].type, OUT, IN);
+        struct tensor w = tensor_of(formats[f].type, rows, OUT, IN);
+        struct linear *linear;
+        cr_assert(linear_new(&linear, &w, 0, NULL, 1, PRECISION_FAST, NULL) == 0);
+        cr_assert(linear_bytes(linear) <= w.n_bytes + w.n_bytes / 100, "%s: %zu bytes of %zu", w.name, linear_bytes(linear), w.n_bytes);
+        linear_free(linear);
+        free(rows);
+    }
 }
 
 static double error_of(const float *y, const float *expected, int n)
