@@ -5,7 +5,10 @@
 #include <stdlib.h>
 
 enum { HIDDEN = 64, BATCH = 64, PASSES = 40, LEAST_STEPS = 1500, MOST_STEPS = 10000 };
-static const float RATE = 2e-3F, DECAY = 0.3F, BETA1 = 0.9F, BETA2 = 0.999F; /* The last two: how slowly Adam's moments forget. */
+static const float RATE = 2e-3F, BETA1 = 0.9F, BETA2 = 0.999F; /* The last two: how slowly Adam's moments forget. */
+
+/* Of ½ penalty |w|² beside the summed loss, for each input of unit variance. With few lines a hidden layer would go out altogether. */
+static const float PENALTY[N_NETWORK_KINDS] = {[NETWORK_LOGISTIC] = 5.3F, [NETWORK_FACTORS] = 0.64F, [NETWORK_MLP] = 0.64F}, MOST_A_LINE = 0.2F;
 
 const char *const network_kind_names[N_NETWORK_KINDS] = {[NETWORK_LOGISTIC] = "logistic", [NETWORK_FACTORS] = "factors", [NETWORK_MLP] = "mlp"};
 
@@ -150,7 +153,7 @@ static void learn(struct fit *fit, size_t line)
 }
 
 struct pace {
-    float rate, correct1, correct2;
+    float rate, decay, correct1, correct2;
 };
 
 /* One row's step; its last number, the bias, does not decay. */
@@ -158,11 +161,10 @@ static void step_row(struct fit *fit, size_t at, size_t n, struct pace pace)
 {
     static const float tiny = 1e-8F;
     for (size_t i = at; i < at + n; i++) {
-        float g = fit->gradient[i], *weight = &fit->network->weights[i];
+        float *weight = &fit->network->weights[i], g = fit->gradient[i] + (i + 1 < at + n ? pace.decay * *weight : 0);
         fit->first[i] = BETA1 * fit->first[i] + (1 - BETA1) * g;
         fit->second[i] = BETA2 * fit->second[i] + (1 - BETA2) * g * g;
-        float direction = fit->first[i] / pace.correct1 / (sqrtf(fit->second[i] / pace.correct2) + tiny);
-        *weight -= pace.rate * (direction + (i + 1 < at + n ? DECAY * *weight : 0));
+        *weight -= pace.rate * (fit->first[i] / pace.correct1 / (sqrtf(fit->second[i] / pace.correct2) + tiny));
     }
 }
 
@@ -172,9 +174,12 @@ static void step(struct fit *fit, int64_t n_steps, int64_t most_steps, size_t ba
     size_t n = (size_t)network->n_inputs + 1, width = width_of(network) + 1, at = 0;
     struct pace pace = {
         .rate = RATE * (float)(0.5 * (1 + cos((double)n_steps / (double)most_steps * 3.14159265358979))), /* To zero along a cosine. */
+        .decay = PENALTY[network->kind] * (float)network->n_inputs / (float)fit->lines->n,
         .correct1 = 1 - powf(BETA1, (float)n_steps),
         .correct2 = 1 - powf(BETA2, (float)n_steps),
     };
+    if (network->kind != NETWORK_LOGISTIC && pace.decay > MOST_A_LINE)
+        pace.decay = MOST_A_LINE;
     for (size_t i = 0; i < network_n_weights(network); i++)
         fit->gradient[i] /= (float)batch;
     for (int i = 0; i < network->n_hidden; i++, at += n)

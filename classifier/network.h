@@ -6,8 +6,8 @@
  *              element, summed with shared weights. Models share W, so what one's outcomes teach serves the other.
  *   mlp        one hidden layer of rectified units (He et al. 2015 for how it begins), shared by the targets
  *
- * Fitted by Adam (Kingma and Ba 2015) on the cross-entropy of those targets that a line has, with weight decay (Loshchilov and
- * Hutter 2019). The same lines, seed and CPU give the same bits; one thread a fit. */
+ * Fitted by Adam (Kingma and Ba 2015) on the cross-entropy of those targets that a line has, and a penalty of the weights' squares. The same
+ * lines, seed and CPU give the same bits; one thread a fit. */
 #ifndef WEIR_CLASSIFIER_NETWORK_H
 #define WEIR_CLASSIFIER_NETWORK_H
 

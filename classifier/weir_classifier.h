@@ -82,7 +82,7 @@ json_t *score_json(const struct score *score); /* As `weir score` prints it. New
 /* ------------------------------------------------------------------ training and evaluation */
 
 /* What the local and remote heads of the encoder's view are: logistic regression on likenesses to training texts (the strongest), or
- * one of the smaller heads on the embedding and the features themselves (a file of 0.2 MB beside the maps). */
+ * one of the smaller heads on the embedding and the features themselves (a file of 1 MB with few landmarks). */
 enum train_kind { TRAIN_KERNEL, TRAIN_LOGISTIC, TRAIN_FACTORS, TRAIN_MLP, N_TRAIN_KINDS };
 struct train_options {
     const char *name;  /* Of the head; NULL: "head". */
