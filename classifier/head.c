@@ -81,7 +81,7 @@ int head_static_init(struct head *head)
     memcpy(out->mean, map->mean, sizeof out->mean);
     memcpy(out->inverse_sd, map->inverse_sd, sizeof out->inverse_sd);
     memcpy(out->idf, map->idf, N_BUCKETS * sizeof *out->idf);
-    memcpy(out->forms, map->forms, (size_t)map->n_landmarks * N_SURFACE * sizeof *out->forms);
+    memcpy(out->forms, map->forms, (size_t)map->n_landmarks * (size_t)map->n_form * sizeof *out->forms);
     return 0;
 }
 
