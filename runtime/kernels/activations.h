@@ -10,7 +10,7 @@
 #include "weir_base.h"
 
 enum { ACTIVATION_TILE = 12, ACTIVATION_BLOCK = 32 };
-enum { GEMM_FEW_ROWS = 2 }; /* Up to so many, x86 products take weights as they are packed. */
+enum { GEMM_FEW_ROWS = 2 }; /* Up to so many, x86 products take weights of K formats as they are packed. */
 
 struct activations {
     int n_rows;

@@ -3,8 +3,10 @@
  *
  * Many rows of x: the group is first unpacked to bytes (with its offset raised to 128, which `lift` takes back) and f32
  * scales in scratch, where it stays in the first or second cache while tiles of 6, 4, 2 or 1 rows run over it, two groups at
- * a time. One or two rows: unpacking happens in registers, since memory is the limit then. */
+ * a time. Up to FEW_ROWS: a block is unpacked in registers, where the rows' sums stay too. */
 #include "kernels/quads_vnni.h"
+
+enum { FEW_ROWS = 12 };
 
 struct unpacked {
     const uint8_t *q;   /* [block][quad][64] */
@@ -150,18 +152,20 @@ static void unpack(const struct packed *w, int group, void *scratch, struct unpa
         out->q = packed_units(w, group);
 }
 
-/* One or two rows straight from the packed group, which is read once and in order: what is AHEAD_BYTES further on is asked for
+/* n_rows rows of a tile straight from the packed group, which is read once and in order: what is AHEAD_BYTES further on is asked for
  * while the present block is multiplied, also past the group's end, where the next one lies. */
-INLINE void multiply_packed(const struct gemm *gemm, int group, int bits, int n_rows, bool has_min)
+INLINE void multiply_packed(const struct gemm *gemm, int group, struct gemm_tile tile, int bits, int n_rows, bool has_min)
 {
     const struct packed *w = gemm->w;
-    struct gemm_tile tile = gemm_tile_at(gemm->a, 0);
     const uint8_t *unit = packed_units(w, group);
     const uint16_t *scale = packed_scales(w, group), *min = packed_mins(w, group);
     size_t quant_bytes = bits == 8 ? 512 : 256, unit_bytes = quant_bytes + (bits == 5 ? 64 : 0);
     size_t block_bytes = unit_bytes + (has_min ? 64 : 32); /* With its part of the front. */
     const char *ahead = (const char *)scale + AHEAD_BYTES;
-    __m512 sums[2] = {_mm512_setzero_ps(), _mm512_setzero_ps()};
+    __m512 sums[FEW_ROWS];
+#pragma GCC unroll 12
+    for (int t = 0; t < n_rows; t++)
+        sums[t] = _mm512_setzero_ps();
     for (int block = 0; block < w->n_blocks; block++) {
         __m512i quads[8];
 #pragma GCC unroll 16
@@ -173,50 +177,67 @@ INLINE void multiply_packed(const struct gemm *gemm, int group, int bits, int n_
         __m512 w_scale = load_halves(scale), w_min = has_min ? load_halves(min) : _mm512_setzero_ps();
         scale += PACKED_ROWS;
         min += PACKED_ROWS;
-#pragma GCC unroll 2
+#pragma GCC unroll 12
         for (int t = 0; t < n_rows; t++) {
             int at = block * tile.width + t;
             const int8_t *a = tile.q + at * ACTIVATION_BLOCK;
             __m512i even = has_min ? _mm512_setzero_si512() : _mm512_set1_epi32((tile.lift[at] >> 7) * w->offset);
-            __m512i odd = _mm512_setzero_si512();
+            __m512i odd = _mm512_setzero_si512(); /* One row alone would wait for each product. */
 #pragma GCC unroll 8
             for (int j = 0; j < 8; j += 2) {
                 even = _mm512_dpbusd_epi32(even, quads[j], broadcast_word(a + j * 4));
-                odd = _mm512_dpbusd_epi32(odd, quads[j + 1], broadcast_word(a + j * 4 + 4));
+                if (n_rows <= 2)
+                    odd = _mm512_dpbusd_epi32(odd, quads[j + 1], broadcast_word(a + j * 4 + 4));
+                else
+                    even = _mm512_dpbusd_epi32(even, quads[j + 1], broadcast_word(a + j * 4 + 4));
             }
-            __m512 dot = _mm512_cvtepi32_ps(_mm512_add_epi32(even, odd));
+            __m512 dot = _mm512_cvtepi32_ps(n_rows <= 2 ? _mm512_add_epi32(even, odd) : even);
             sums[t] = _mm512_fmadd_ps(_mm512_mul_ps(dot, _mm512_set1_ps(tile.d[at])), w_scale, sums[t]);
             if (has_min)
                 sums[t] = _mm512_fmadd_ps(w_min, _mm512_set1_ps(tile.s[at]), sums[t]);
         }
     }
-    store_rows(gemm, group, 0, n_rows, sums);
+    store_rows(gemm, group, tile.first_row, n_rows, sums);
 }
 
-/* A row count of one or two, as a constant. */
-#define FEW_ROWS(bits, has_min)                                                                                                       \
-    do {                                                                                                                               \
-        if (gemm->a->n_rows == 1)                                                                                                      \
-            multiply_packed(gemm, group, bits, 1, has_min);                                                                            \
-        else                                                                                                                           \
-            multiply_packed(gemm, group, bits, 2, has_min);                                                                            \
-    } while (0)
+/* The number of rows as a constant. */
+INLINE void few_rows_of(const struct gemm *gemm, int group, int bits, bool has_min)
+{
+    for (int i = 0; i < activations_tiles(gemm->a); i++) {
+        struct gemm_tile tile = gemm_tile_at(gemm->a, i);
+        for (int left = tile.width; left > 0;) {
+            int n = left >= 12 ? 12 : left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
+            if (n == 12)
+                multiply_packed(gemm, group, tile, bits, 12, has_min);
+            else if (n == 8)
+                multiply_packed(gemm, group, tile, bits, 8, has_min);
+            else if (n == 4)
+                multiply_packed(gemm, group, tile, bits, 4, has_min);
+            else if (n == 2)
+                multiply_packed(gemm, group, tile, bits, 2, has_min);
+            else
+                multiply_packed(gemm, group, tile, bits, 1, has_min);
+            tile = gemm_tile_skip(tile, n);
+            left -= n;
+        }
+    }
+}
 
 static void few_rows(const struct gemm *gemm, int group)
 {
     const struct packed *w = gemm->w;
     if (w->bits == 4 && w->has_min)
-        FEW_ROWS(4, true);
+        few_rows_of(gemm, group, 4, true);
     else if (w->bits == 4)
-        FEW_ROWS(4, false);
+        few_rows_of(gemm, group, 4, false);
     else if (w->bits == 5 && w->has_min)
-        FEW_ROWS(5, true);
+        few_rows_of(gemm, group, 5, true);
     else if (w->bits == 5)
-        FEW_ROWS(5, false);
+        few_rows_of(gemm, group, 5, false);
     else if (w->bits == PACKED_LEVELS)
-        FEW_ROWS(PACKED_LEVELS, false);
+        few_rows_of(gemm, group, PACKED_LEVELS, false);
     else
-        FEW_ROWS(8, false);
+        few_rows_of(gemm, group, 8, false);
 }
 
 /* One or two groups, as a constant. */
@@ -235,7 +256,7 @@ void gemm_groups_vnni(const struct gemm *gemm, int first, int end, void *scratch
         gemm_k_groups_vnni(gemm, first, end, scratch);
         return;
     }
-    if (gemm->a->n_rows <= GEMM_FEW_ROWS) {
+    if (gemm->a->n_rows <= FEW_ROWS) {
         for (int group = first; group < end; group++)
             few_rows(gemm, group);
         return;

@@ -97,7 +97,7 @@ INLINE void store_rows(const struct gemm *gemm, int group, int first_row, int n_
     __m512 scale = _mm512_set1_ps(gemm->scale);
     __m512 bias = gemm->bias == NULL ? _mm512_setzero_ps() : _mm512_maskz_loadu_ps(mask, gemm->bias + from);
     float *y = gemm->y + (size_t)first_row * (size_t)gemm->w->n_out + from;
-#pragma GCC unroll 6
+#pragma GCC unroll 12
     for (int t = 0; t < n_rows; t++) {
         __m512 sum = _mm512_mul_ps(sums[t], scale);
         if (gemm->bias != NULL)
