@@ -41,6 +41,8 @@ struct model_info {
     int64_t n_parameters;
     size_t weight_bytes;      /* Held in memory for weights: mapped, or repacked, whichever is used. */
     size_t kv_token_bytes;    /* Of cache for one position of a session; 0 of an encoder. */
+    size_t row_bytes;         /* Of the arena of activations, for each row computed in one pass (a decoding session's next position, or
+                                 one of a prompt); the arena keeps the size of the largest pass. */
     int n_labels;             /* Of a classification head; 0: none. */
     const char *const *labels; /* n_labels names, "LABEL_0" … where the file has none. */
     bool labels_per_token;

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { MAX_MODELS = 1024 };
+enum { MAX_MODELS = 1024, ROWS = 128 }; /* Of the engine's largest step by default: 64 of prompts beside 64 sessions. */
 
 extern const struct verb verb_models;
 
@@ -31,9 +31,9 @@ static void print_json(const struct model_info *info)
     buffer_append_json_string(&out, str_of(info->name));
     buffer_append_text(&out, ",\"architecture\":");
     buffer_append_json_string(&out, str_of(info->architecture));
-    buffer_printf(&out, ",\"kind\":\"%s\",\"parameters\":%lld,\"context\":%d,\"width\":%d,\"layers\":%d,\"vocab\":%d,\"weight_bytes\":%zu,\"kv_bytes_per_1k_tokens\":%zu,",
+    buffer_printf(&out, ",\"kind\":\"%s\",\"parameters\":%lld,\"context\":%d,\"width\":%d,\"layers\":%d,\"vocab\":%d,\"weight_bytes\":%zu,\"kv_bytes_per_1k_tokens\":%zu,\"activation_bytes_per_row\":%zu,",
                   kinds[info->kind], (long long)info->n_parameters, info->n_context, info->n_embd, info->n_layers, info->n_vocab, info->weight_bytes,
-                  1024 * info->kv_token_bytes);
+                  1024 * info->kv_token_bytes, info->row_bytes);
     buffer_printf(&out, "\"tokenizer\":%s,\"chat_template\":%s}\n", info->has_tokenizer ? "true" : "false", info->has_chat_template ? "true" : "false");
     fputs(out.failed ? "" : out.data, stdout);
     buffer_release(&out);
@@ -54,8 +54,8 @@ static void show(struct models *models, const char *path)
     if (models->json)
         print_json(info);
     else
-        printf("%-36.36s %-10.10s %-10s %8.1f M %9.1f MB %9.1f MB %9d  %s\n", info->name, info->architecture, kinds[info->kind], (double)info->n_parameters / 1e6,
-               (double)info->weight_bytes / 1e6, 1024 * (double)info->kv_token_bytes / 1e6, info->n_context, info->path);
+        printf("%-36.36s %-10.10s %-10s %8.1f M %9.1f MB %9.1f MB %9.1f MB %9d  %s\n", info->name, info->architecture, kinds[info->kind], (double)info->n_parameters / 1e6,
+               (double)info->weight_bytes / 1e6, 1024 * (double)info->kv_token_bytes / 1e6, ROWS * (double)info->row_bytes / 1e6, info->n_context, info->path);
     model_close(model);
 }
 
@@ -139,7 +139,7 @@ static int run(int argc, char **argv)
         return cli_fail("models", &err);
     }
     if (!models.json)
-        printf("%-36s %-10s %-10s %10s %12s %12s %9s  %s\n", "NAME", "ARCH", "KIND", "PARAMETERS", "WEIGHTS", "KV/1K TOKENS", "CONTEXT", "PATH");
+        printf("%-36s %-10s %-10s %10s %12s %12s %12s %9s  %s\n", "NAME", "ARCH", "KIND", "PARAMETERS", "WEIGHTS", "KV/1K TOKENS", "128 ROWS", "CONTEXT", "PATH");
     for (int i = 0; i < n_paths; i++) {
         if (!file_exists(argv[1 + i])) {
             error_set(&err, WEIR_E_NOT_FOUND, argv[1 + i], "is not there");
@@ -161,7 +161,8 @@ const struct verb verb_models = {
     .summary = "list models with the memory they take",
     .help = "usage: weir models [PATH…] [--config C] [--json] [--precision exact|fast]\n\n"
             "Opens each model and tells its architecture, parameters, memory for weights as the kernels of this machine hold them, and\n"
-            "for the KV cache of 1,024 tokens. Without a path: the pulled models. A path is a GGUF file, a Hugging Face directory, or a\n"
+            "for the KV cache of 1,024 tokens, and for the activations of a step of 128 rows (64 sessions beside 64 tokens of\n"
+            "prompts, the engine's most; one arena). Without a path: the pulled models. A path is a GGUF file, a Hugging Face directory, or a\n"
             "folder of such.\n\n"
             "  --config C       the models that a weir.yaml names\n"
             "  --json           one JSON object a line\n"

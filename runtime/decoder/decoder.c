@@ -225,6 +225,7 @@ void decoder_describe(const struct decoder *decoder, struct model_info *info)
     info->weight_bytes = loader_bytes(&decoder->loader);
     const struct kv_shape *shape = &decoder->kv_shape;
     info->kv_token_bytes = kv_shape_token_bytes(shape);
+    info->row_bytes = decoder_row_bytes(decoder);
 }
 
 const struct kv_shape *decoder_kv_shape(const struct decoder *decoder)

@@ -22,6 +22,7 @@ void decoder_close(struct decoder *decoder);
 /* An adapter for rows of batches; the caller closes it (lora_close) before the decoder. */
 int decoder_lora_open(const struct decoder *decoder, const char *path, struct lora **out, struct error *err) WEIR_CHECKED;
 void decoder_describe(const struct decoder *decoder, struct model_info *info); /* Fills what it knows. */
+size_t decoder_row_bytes(const struct decoder *decoder); /* forward.c: of a row in the arena of activations. */
 const struct kv_shape *decoder_kv_shape(const struct decoder *decoder);
 /* LongRoPE (Phi-3, Phi-4-mini): a sequence longer than this takes other angles for all its positions, so when one grows beyond,
  * its cache is trimmed to 0 and all its tokens are fed again; pages filled below the border aren't shared with sequences

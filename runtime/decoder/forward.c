@@ -110,19 +110,37 @@ static void observe(const struct pass *pass, enum weight weight, int layer, cons
 
 /* ------------------------------------------------------------------ scratch */
 
+/* Floats of a row's parts. */
+struct row {
+    size_t n_embd, n_q, n_kv, n_ff, n_experts, n_gathered, all;
+};
+
+static struct row row_of(const struct decoder_config *config)
+{
+    struct row row = {.n_embd = (size_t)config->n_embd, .n_q = (size_t)config->n_heads * (size_t)config->head_dim,
+                      .n_kv = (size_t)config->n_kv_heads * (size_t)config->head_dim, .n_ff = (size_t)config->n_ff, .n_experts = (size_t)config->n_experts};
+    row.n_ff = row.n_ff > (size_t)config->n_ff_expert ? row.n_ff : (size_t)config->n_ff_expert;
+    row.n_ff = row.n_ff > (size_t)config->n_ff_shared ? row.n_ff : (size_t)config->n_ff_shared;
+    row.n_gathered = row.n_experts > 0 ? row.n_embd : 0;
+    row.all = 3 * row.n_embd + 2 * row.n_q + 2 * row.n_kv + 2 * row.n_ff + (size_t)config->rope[0].n_rot + (size_t)config->rope[1].n_rot + row.n_experts +
+              row.n_gathered;
+    return row;
+}
+
+size_t decoder_row_bytes(const struct decoder *decoder)
+{
+    return row_of(&decoder->config).all * sizeof(float);
+}
+
 static int scratch_reserve(struct decoder *decoder, int n_rows, struct error *err)
 {
     const struct decoder_config *config = &decoder->config;
     struct scratch *scratch = &decoder->scratch;
     if (n_rows <= scratch->n_rows)
         return 0;
-    size_t rows = (size_t)n_rows, n_embd = (size_t)config->n_embd, n_q = (size_t)config->n_heads * (size_t)config->head_dim,
-           n_kv = (size_t)config->n_kv_heads * (size_t)config->head_dim, n_ff = (size_t)config->n_ff, n_rot = (size_t)config->rope[0].n_rot + (size_t)config->rope[1].n_rot;
-    n_ff = n_ff > (size_t)config->n_ff_expert ? n_ff : (size_t)config->n_ff_expert;
-    n_ff = n_ff > (size_t)config->n_ff_shared ? n_ff : (size_t)config->n_ff_shared;
-    size_t n_experts = (size_t)config->n_experts, n_gathered = n_experts > 0 ? n_embd : 0;
-    size_t n = rows * (3 * n_embd + 2 * n_q + 2 * n_kv + 2 * n_ff + n_rot + n_experts + n_gathered);
-    float *memory = malloc(n * sizeof *memory), *next = memory;
+    struct row row = row_of(config);
+    size_t rows = (size_t)n_rows;
+    float *memory = malloc(rows * row.all * sizeof *memory), *next = memory;
     struct kv **kv = malloc(rows * sizeof *kv);
     struct lora **lora = malloc(rows * sizeof *lora);
     int32_t *positions = malloc(2 * rows * sizeof *positions);
@@ -142,9 +160,9 @@ static int scratch_reserve(struct decoder *decoder, int n_rows, struct error *er
         float **place;
         size_t n;
     } parts[] = {
-        {&scratch->x, n_embd}, {&scratch->h, n_embd}, {&scratch->y, n_embd}, {&scratch->q, n_q}, {&scratch->a, n_q}, {&scratch->k, n_kv},
-        {&scratch->v, n_kv}, {&scratch->gate, n_ff}, {&scratch->up, n_ff}, {&scratch->angles[0], (size_t)config->rope[0].n_rot},
-        {&scratch->angles[1], (size_t)config->rope[1].n_rot}, {&scratch->router, n_experts}, {&scratch->gathered, n_gathered},
+        {&scratch->x, row.n_embd}, {&scratch->h, row.n_embd}, {&scratch->y, row.n_embd}, {&scratch->q, row.n_q}, {&scratch->a, row.n_q}, {&scratch->k, row.n_kv},
+        {&scratch->v, row.n_kv}, {&scratch->gate, row.n_ff}, {&scratch->up, row.n_ff}, {&scratch->angles[0], (size_t)config->rope[0].n_rot},
+        {&scratch->angles[1], (size_t)config->rope[1].n_rot}, {&scratch->router, row.n_experts}, {&scratch->gathered, row.n_gathered},
     };
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         *parts[i].place = next;

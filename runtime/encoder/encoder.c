@@ -117,6 +117,7 @@ void encoder_describe(const struct encoder *encoder, struct model_info *info)
         info->n_context = encoder->pooling.max_tokens;
     info->n_parameters = encoder->weights.n_parameters;
     info->weight_bytes = weights_bytes(&encoder->weights);
+    info->row_bytes = ((size_t)encoder->body.width + encoder->body.row_floats) * sizeof(float);
     info->n_labels = encoder->head.out != NULL ? linear_n_out(encoder->head.out) : 0;
     info->labels = encoder->labels;
     info->labels_per_token = encoder->head.rows == HEAD_EACH;

@@ -251,3 +251,15 @@ def test_a_cross_encoder_scores_each_pair_as_its_classifier_does(tmp_path):
         for r in results:
             assert abs(r["relevance_score"] - 1 / (1 + 2.718281828459045 ** -logits[r["index"]])) < 1e-4
     assert not any("dammed" in line for line in weir.log)
+
+
+def test_models_tells_the_memory_of_weights_cache_and_activations():
+    require_models()
+    done = subprocess.run([BINARY, "models", "--json", str(chat_model()), str(cache_folder() / "all-minilm-l6-v2")], capture_output=True, text=True, check=True, timeout=60)
+    chat, encoder = map(json.loads, done.stdout.splitlines())
+    assert 90e6 < chat["weight_bytes"] < 100e6 and chat["kv_bytes_per_1k_tokens"] == 1024 * 30 * 2 * 3 * 64 * 2  # Layers, K and V, heads, width, f16.
+    # Residual, norm and branch; queries and their attention; keys and values; gate and up; a head's angles.
+    assert chat["activation_bytes_per_row"] == 4 * (3 * 576 + 2 * 576 + 2 * 192 + 2 * 1536 + 64)
+    assert encoder["kv_bytes_per_1k_tokens"] == 0 and encoder["activation_bytes_per_row"] > 4 * 384
+    table = subprocess.run([BINARY, "models", str(chat_model())], capture_output=True, text=True, check=True, timeout=60).stdout
+    assert f"{128 * chat['activation_bytes_per_row'] / 1e6:.1f} MB" in table
