@@ -40,7 +40,7 @@ void static_table_set(struct static_table *table, int token, const float *vector
 
 int static_vocabulary(const struct tokenizer *tokenizer, char out[2 * SHA256_BYTES + 1], struct error *err)
 {
-    static const char *const probes[] = {"Is THIS the same Tokenizer?  12,345.67 don't", "na\xc3\xafve caf\xc3\xa9 \xc3\x9c" "ber",
+    static const char *const probes[] = {"Is THIS the same Tokenizer?  12,345.67 don't", ("na\xc3\xafve caf\xc3\xa9 \xc3\x9c" "ber"),
                                          "\xe4\xbd\xa0\xe5\xa5\xbd \xd0\xbf\xd1\x80\xd0\xb8\xd0\xb2\xd0\xb5\xd1\x82 \xf0\x9f\x98\x80 e\xcc\x81"};
     uint8_t digest[SHA256_BYTES];
     struct sha256_stream stream;
