@@ -31,6 +31,13 @@ static int64_t prompt_tokens(const struct request *request)
     return request->n_prompts > 0 ? n : LEDGER_NULL;
 }
 
+/* The same, or a guess by its bytes. */
+static int64_t about_prompt_tokens(const struct request *request)
+{
+    int64_t counted = prompt_tokens(request);
+    return counted != LEDGER_NULL ? counted : total_bytes(request) / BYTES_A_TOKEN + 1;
+}
+
 static int64_t answers_asked(const struct request *request)
 {
     return request->api.kind == API_CHAT ? request->api.n : (int64_t)request->api.n_texts * request->api.best_of;
@@ -61,10 +68,9 @@ static void fill_conversation(struct request *request)
     if (!request->conversing || !request->conversation.has_earlier ||
         !conversations_find(request->service->conversations, request->conversation.earlier, &turn))
         return;
-    int64_t counted = prompt_tokens(request);
     inputs->conversed = true;
     str_copy(inputs->earlier_route, sizeof inputs->earlier_route, str_of(turn.route));
-    inputs->prompt_tokens = counted >= 0 ? counted : total_bytes(request) / BYTES_A_TOKEN;
+    inputs->prompt_tokens = about_prompt_tokens(request);
     inputs->cached_tokens = turn.prompt_tokens > 0 && clock_now_us() - turn.ended_us < PROVIDERS_CACHE_US ? turn.prompt_tokens : 0;
 }
 
@@ -78,12 +84,12 @@ static void fill_inputs(struct request *request)
     decide_inputs_fill(inputs, request->snapshot->config, request->api.model, &request->name, request->verdict,
                        request->scored ? &request->score : NULL, request->snapshot->prices, healthy, total_bytes(request) + 64,
                        worst_answer_tokens(request));
-    int64_t counted = prompt_tokens(request), worst = worst_answer_tokens(request), n_answers = answers_asked(request);
+    int64_t about = about_prompt_tokens(request), worst = worst_answer_tokens(request), n_answers = answers_asked(request);
     decide_inputs_expect(inputs, request->scored ? &request->score : NULL, request->snapshot->prices,
-                         counted != LEDGER_NULL ? counted : total_bytes(request) / 4, worst < 0 || n_answers < 1 ? worst : worst / n_answers, n_answers);
+                         about, worst < 0 || n_answers < 1 ? worst : worst / n_answers, n_answers);
     if (request->scored && !request->dry_run)
         metrics_score(service->metrics, request->score.tier, request->score.us);
-    aiming_fill(request, counted != LEDGER_NULL ? counted : total_bytes(request) / 4 + 1, request->api.has_max_tokens ? worst : -1);
+    aiming_fill(request, about, request->api.has_max_tokens ? worst : -1);
     if (request->local == LOCAL_READY && api_kind_generates(request->api.kind) && request->chat != NULL) {
         struct engine_stats stats;
         engine_stats(request->chat->engine, &stats);
