@@ -337,6 +337,9 @@ struct sampling {
                                  the rest computed anew at its new positions, as if the talk had begun so; also of a prompt that
                                  is too long. Otherwise the answer ends there (FINISH_LENGTH), and such a prompt is refused. */
     int n_keep;               /* Positions at the beginning that stay: at most three quarters of the context. */
+    bool background;          /* Work that nobody waits for, one session at a time (another is WEIR_E_FULL): it computes only while no other session
+                                 is there and the engine is not held, gives back its memory and its place to any that wants them, and a step of its
+                                 is broken off when one is submitted. */
 };
 
 struct token_logprob {
@@ -409,13 +412,17 @@ int session_wait(struct session *session, struct session_event *event, int64_t t
 void session_cancel(struct session *session);
 void session_free(struct session *session); /* Cancels if it runs. */
 
+/* held: the background session rests, from its next layer on, until it is no longer. From any thread. */
+void engine_hold(struct engine *engine, bool held);
+
 struct engine_stats {
-    int n_running;
+    int n_running;             /* Without the background one, as the next. */
     int n_waiting;
     int64_t n_steps;
     int64_t n_prompt_tokens;
     int64_t n_cached_tokens;
     int64_t n_generated_tokens;
+    int64_t n_background_tokens; /* Of them, by background sessions. */
     int64_t n_drafted_tokens;  /* Guessed, and those of them that the model chose too. */
     int64_t n_accepted_tokens;
     int64_t n_context_shifts;

@@ -92,6 +92,13 @@ static void check_shadow(struct report *report, const struct config *config, con
     }
 }
 
+/* What left is answered by the answering model, which must be there. */
+static void check_left_share(struct report *report, const struct config *config)
+{
+    if (config->shadow.left_share_ppm > 0 && (config->chat_path == NULL || !file_exists(config->chat_path)))
+        warn(report, "classifier.shadow.left_share: the answering model is not there, so nothing that left is sampled");
+}
+
 static bool has_budget_target(const struct config *config)
 {
     bool any = config->goal.kind == GOAL_BUDGET;
@@ -116,6 +123,7 @@ static void check_files(struct report *report, const struct config *config)
                     warn(report, text);
                 }
         check_shadow(report, config, prices);
+        check_left_share(report, config);
         prices_drop(prices);
     }
     const char *tls[] = {config->tls_certificate, config->tls_private_key};

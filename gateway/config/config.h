@@ -141,9 +141,10 @@ struct config {
     const char *head_path;       /* classifier.head [the shipped head], NULL: the shipped one is not there. */
     struct {
         int64_t share_ppm;       /* Of local answers to `auto`, in millionths [0: off]. */
+        int64_t left_share_ppm;  /* Of answers to `auto` that left, which the local model answers too [0: off]. */
         struct config_target judge; /* model NULL: none is named. */
         int64_t budget_nusd;     /* For a calendar month (UTC) [5 USD]. */
-    } shadow;                    /* classifier.shadow: local answers judged against the remote's. */
+    } shadow;                    /* classifier.shadow: answers judged against those of the other side. */
     double probe_band;           /* classifier.probe: the answering model is asked where the gain is so near the threshold; 0: never [0]. */
     double max_regret;           /* classifier.max_regret: `auto` escalates when the expected gain is larger [0.10]. */
     struct config_goal goal;     /* Of each tenant that has none of its own; max_regret as above. */

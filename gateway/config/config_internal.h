@@ -13,7 +13,7 @@ struct config_owner {
     struct arena arena;
     /* As read, before the cross-checks; nodes stay valid while the tree is. */
     struct yaml_doc *tree;
-    yaml_node_t *listen, *fallbacks, *escalate, *aliases, *provider_nodes[CONFIG_MAX_PROVIDERS], *shadow, *shadow_judge;
+    yaml_node_t *listen, *fallbacks, *escalate, *aliases, *provider_nodes[CONFIG_MAX_PROVIDERS], *shadow, *shadow_judge, *shadow_left;
 };
 
 extern const struct yaml_field config_models_fields[]; /* config_models.c: of `models`. */

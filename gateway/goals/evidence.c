@@ -24,7 +24,8 @@ static float clamp(float value, float low, float high)
 int evidence_add(struct evidence *evidence, const struct evidence_label *label)
 {
     struct evidence_label kept = {label->id, label->reach < EVIDENCE_ALL ? label->reach : EVIDENCE_ALL, clamp(label->gain, -2, 2), clamp(label->loss, 0, 1),
-                                  clamp(label->weight, 0, 1)};
+                                  clamp(label->weight, 0, 1), 0};
+    kept.slack = clamp(label->slack, 0, kept.loss);
     for (int i = 0; i < evidence->n; i++)
         if (evidence->labels[i].id == label->id) {
             evidence->labels[i] = kept;
@@ -100,10 +101,11 @@ static void bets_init(struct bets *bets, const struct evidence *evidence, double
 
 static void bet(const struct bets *bets, enum side side, const struct evidence_label *label, double wealth[N_STAKES])
 {
-    const struct factors *factors = &bets->plain[side][label->loss > 0.5F];
+    float loss = side == FOR ? label->loss : label->loss - label->slack;
+    const struct factors *factors = &bets->plain[side][loss > 0.5F];
     struct factors own;
-    if (label->weight != 1 || (label->loss != 0 && label->loss != 1)) {
-        own = factors_of(bets->max_regret, side, (double)label->loss, (double)label->weight);
+    if (label->weight != 1 || (loss != 0 && loss != 1)) {
+        own = factors_of(bets->max_regret, side, (double)loss, (double)label->weight);
         factors = &own;
     }
     for (int k = 0; k < N_STAKES; k++)
@@ -215,16 +217,18 @@ static double supported(struct bets *bets, double base, double *log_wealth)
     return climb(bets, next, needed, loosest, log_wealth);
 }
 
-static void describe(const struct bets *bets, double threshold, double log_wealth, struct evidence_verdict *out)
+static void describe(const struct bets *bets, enum side side, double threshold, double log_wealth, struct evidence_verdict *out)
 {
     const struct evidence *evidence = bets->evidence;
     double weights = 0, losses = 0;
-    for (int i = 0; i < evidence->n; i++)
-        if (speaks(&evidence->labels[i], threshold)) {
-            out->n++;
-            weights += (double)evidence->labels[i].weight;
-            losses += (double)evidence->labels[i].weight * (double)evidence->labels[i].loss;
-        }
+    for (int i = 0; i < evidence->n; i++) {
+        const struct evidence_label *label = &evidence->labels[i];
+        if (!speaks(label, threshold))
+            continue;
+        out->n++;
+        weights += (double)label->weight;
+        losses += (double)label->weight * (double)(side == FOR ? label->loss : label->loss - label->slack);
+    }
     out->regret = weights > 0 ? losses / weights : 0;
     out->wealth = exp(fmin(log_wealth, 700));
 }
@@ -251,10 +255,10 @@ void evidence_judge(const struct evidence *evidence, double max_regret, double b
     if (loosest > in_use) {
         out->move = EVIDENCE_UP;
         out->threshold = loosest;
-        describe(&bets, loosest, log_wealth, out);
+        describe(&bets, FOR, loosest, log_wealth, out);
     } else {
         log_wealth = wealth_against(&bets, in_use, &since);
-        describe(&bets, in_use, log_wealth, out);
+        describe(&bets, AGAINST, in_use, log_wealth, out);
         if (log_wealth >= log_needed(evidence, 1)) {
             out->move = EVIDENCE_DOWN;
             bets_begin(&bets, since);

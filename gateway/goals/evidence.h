@@ -21,6 +21,9 @@
  * Assumed: while the tests run, each label's loss has the same mean given its gain's place, and being labelled does not depend on the
  * loss. Ratings are no random sample; samples with stated probabilities are.
  *
+ * A query that was drawn and whose label was lost has a loss of 1 with a slack of 1: those who bet for a threshold meet its worst, those who
+ * bet against it its best. So nothing is assumed about which are lost.
+ *
  * Weight: p_least / p, of the probability p with which this query was sampled and the least one of any: then the bets are on the mean over
  * all queries. 1 where all have the same.
  * One thread. */
@@ -38,6 +41,7 @@ struct evidence_label {
     uint64_t id;          /* Hash of the decision's: a later label takes the earlier one's place. */
     double reach;
     float gain, loss, weight;
+    float slack;          /* The loss may be anything down to loss - slack. */
 };
 
 struct evidence {

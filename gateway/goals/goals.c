@@ -18,6 +18,13 @@ void goals_free(struct goals *goals)
     free(goals);
 }
 
+struct ledger_scope goals_scope(const struct goals_context *context)
+{
+    if (context->scope != NULL)
+        return *context->scope;
+    return (struct ledger_scope){.config_sha256 = context->config->sha256, .head_id = context->head != NULL ? head_id(context->head) : "", .answers_id = "", .judge = ""};
+}
+
 struct share *goals_share(struct goals *goals, const char *tenant, double max_share)
 {
     struct goal_tenant *state = goal_tenants_have(&goals->tenants, tenant, GOALS_MAX_TENANTS);
@@ -39,14 +46,27 @@ struct pace *goals_pace(struct goals *goals, const char *tenant)
 
 /* ------------------------------------------------------------------ before a decision */
 
+struct goals_view goals_view(const struct goals *goals, const char *tenant)
+{
+    const struct goal_tenant *state = goal_tenants_find(&goals->tenants, tenant);
+    return state != NULL ? (struct goals_view){state->moved, state->threshold, state->n_labels} : (struct goals_view){.moved = false};
+}
+
+/* A max_regret of the request's own has no labels. */
+static struct goals_view seen_by(const struct goals *goals, const struct goals_query *query)
+{
+    if (query->regret_named)
+        return (struct goals_view){.moved = false};
+    return query->view != NULL ? *query->view : goals_view(goals, query->tenant);
+}
+
 struct score_limits goals_limits(const struct goals *goals, const struct goals_context *context, const struct goals_query *query, double max_regret)
 {
     const struct config_goal *goal = config_goal_of(context->config, query->tenant);
     if (goal->kind != GOAL_MAX_REGRET)
         return (struct score_limits){-INFINITY, INFINITY};
-    const struct goal_tenant *state = query->regret_named ? NULL : goal_tenants_find(&goals->tenants, query->tenant);
-    bool moved = state != NULL && state->moved;
-    return decide_limits(moved ? state->threshold : head_threshold(context->head, query->regret_named ? max_regret : goal->max_regret));
+    struct goals_view view = seen_by(goals, query);
+    return decide_limits(view.moved ? view.threshold : head_threshold(context->head, query->regret_named ? max_regret : goal->max_regret));
 }
 
 static void fill_regret(struct goals *goals, const struct goals_context *context, const struct config_goal *goal, const struct goals_query *query,
@@ -55,13 +75,13 @@ static void fill_regret(struct goals *goals, const struct goals_context *context
     if (!query->regret_named)
         inputs->max_regret = goal->max_regret;
     decide_inputs_promise(inputs, inputs->scored ? context->head : NULL);
-    const struct goal_tenant *state = goal_tenants_find(&goals->tenants, query->tenant);
-    if (query->regret_named || !inputs->scored || state == NULL || !state->moved)
+    struct goals_view view = seen_by(goals, query);
+    if (!inputs->scored || !view.moved)
         return;
     inputs->promised = inputs->promised_by_labels = true;
-    inputs->threshold = state->threshold;
+    inputs->threshold = view.threshold;
     inputs->confidence = 1 - EVIDENCE_ALPHA;
-    inputs->promise_lines = state->n_labels;
+    inputs->promise_lines = view.n_labels;
 }
 
 /* The threshold by what the tenant has asked of late, else by the calibration lines, else by max_regret. In gains; divided by cost. */

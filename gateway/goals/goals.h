@@ -12,7 +12,7 @@
 
 #include "decide/decide.h"
 #include "goals/evidence.h"
-#include "ledger/ledger.h"
+#include "ledger/query.h"
 
 enum { GOALS_MAX_TENANTS = 10000, GOALS_MAX_LABELLED = 1000, GOALS_MAX_SHOWN = 64 };
 
@@ -26,18 +26,29 @@ struct goals_context {
     const struct config *config;
     const struct head *head;  /* NULL: none. */
     struct ledger *ledger;    /* Where moved thresholds are written; NULL: nowhere. */
+    const struct ledger_scope *scope; /* Which labels are in force; NULL: those under this configuration and head. */
     int64_t wall_ns;
 };
 
-/* At start, and after a reload: takes over from the ledger's file what is not known yet. Labels under another configuration or head are
- * forgotten, and those of the ledger are taken, which move nothing. After an error nothing that can stay leaves under a share or a budget, until
+/* At start, and after a reload: takes over from the ledger's file what is not known yet. Labels that are not in force any more (context->scope; of
+ * another target) are forgotten, which the log tells with the reason, and those of the ledger are taken, which move nothing. After an error nothing that can stay leaves under a share or a budget, until
  * the file has been read. */
 int goals_read(struct goals *goals, const struct goals_context *context, const char *ledger_path, struct error *err) WEIR_CHECKED;
+
+/* What labels have made of a tenant's threshold, at one moment. A query keeps the one that it was scored for, so that a label that moves the
+ * threshold meanwhile cannot put it where a cheap tier's gain was never meant to be compared. */
+struct goals_view {
+    bool moved;
+    double threshold;
+    int64_t n_labels;
+};
+struct goals_view goals_view(const struct goals *goals, const char *tenant);
 
 /* A request about to be decided; tenant NULL: a caller without a key. */
 struct goals_query {
     const char *tenant;
     bool regret_named;
+    const struct goals_view *view; /* NULL: as it is now. */
     int64_t prompt_tokens;    /* Counted or guessed. */
     int64_t max_tokens;       /* Of the answer; negative: not limited. */
 };
@@ -68,9 +79,13 @@ struct goals_label {
     double gain;               /* As recorded in the decision. */
     double reach;              /* threshold of the struct decision; EVIDENCE_ALL for samples that take queries which left as well. */
     double regret;             /* 0 … 1; 1: the local answer was worse. */
+    bool lost;                 /* Nobody knows, and it may be anything (evidence.h). */
     double probability;        /* Of being labelled, and … */
     double least_probability;  /* … the least one that any query has. Ratings, and samples at one rate: 1 and 1. */
 };
+/* Fills reach, probability and least_probability: of a sample drawn with a chance of so many millionths, where one on the other side of the
+ * threshold has the other chance (0: none); or of a rating, both 0. threshold: of the decision. */
+void goals_label_drawn(struct goals_label *label, int64_t probability_ppm, int64_t other_ppm, double threshold);
 /* Takes the label and moves the threshold where the labels support another: an enum evidence_move; a moved one is written to the ledger and
  * the log. WEIR_E_LIMIT, WEIR_E_MEMORY: it was not taken. */
 int goals_label(struct goals *goals, const struct goals_context *context, const struct goals_label *label) WEIR_CHECKED;

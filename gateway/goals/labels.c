@@ -9,6 +9,13 @@ static int64_t ppm(double value)
     return llround(value * 1e6);
 }
 
+void goals_label_drawn(struct goals_label *label, int64_t probability_ppm, int64_t other_ppm, double threshold)
+{
+    label->reach = other_ppm > 0 ? EVIDENCE_ALL : threshold;
+    label->probability = probability_ppm > 0 ? (double)probability_ppm / 1e6 : 1;
+    label->least_probability = other_ppm > 0 && other_ppm < probability_ppm ? (double)other_ppm / 1e6 : label->probability;
+}
+
 /* Takes it into the tenant's evidence. 1: taken; 0: it is not of the tenant's target. */
 static int take(struct goals *goals, const struct goals_context *context, const struct goals_label *label, int64_t leaf_index, struct goal_tenant **out)
 {
@@ -21,11 +28,13 @@ static int take(struct goals *goals, const struct goals_context *context, const 
     if (leaf_index <= state->forgotten_leaf)
         return 0;
     bool first = state->evidence.capacity == 0;
+    state->label_regret = label->max_regret;
     struct evidence_label taken = {
         .id = str_hash(str_of(label->decision_id)),
         .reach = label->reach,
         .gain = (float)label->gain,
-        .loss = (float)label->regret,
+        .loss = label->lost ? 1 : (float)label->regret,
+        .slack = label->lost,
         .weight = label->probability > 0 ? (float)fmin(1, label->least_probability / label->probability) : 1,
     };
     int status = evidence_add(&state->evidence, &taken);
@@ -39,6 +48,9 @@ static int take(struct goals *goals, const struct goals_context *context, const 
 static void move(struct goal_tenant *state, const struct goals_context *context, double max_regret, double from, const struct evidence_verdict *verdict)
 {
     bool up = verdict->move == EVIDENCE_UP;
+    struct ledger_scope scope = goals_scope(context);
+    char answers_id[400];
+    snprintf(answers_id, sizeof answers_id, LEDGER_THRESHOLD_ID, scope.answers_id, scope.judge);
     struct ledger_threshold row = {
         .time_ns = context->wall_ns,
         .tenant = state->name[0] != '\0' ? state->name : NULL,
@@ -51,6 +63,7 @@ static void move(struct goal_tenant *state, const struct goals_context *context,
         .confidence_ppm = ppm(1 - EVIDENCE_ALPHA),
         .config_sha256 = context->config->sha256,
         .head_id = context->head != NULL ? head_id(context->head) : NULL,
+        .answers_id = scope.answers_id[0] != '\0' ? answers_id : NULL,
     };
     if (context->ledger != NULL && ledger_append_threshold(context->ledger, &row) < 0) {
         log_event(LOG_ERROR, "threshold_stays", "tenant %s: the ledger does not take the row of its new threshold", state->name[0] != '\0' ? state->name : "(no key)");

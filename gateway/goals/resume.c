@@ -105,7 +105,8 @@ static int on_label(void *user, const struct history_label *row)
         decide(inputs, &decision);
     if (decision.weighed) {
         struct goals_label label = {.tenant = row->tenant, .decision_id = row->decision_id, .max_regret = inputs->max_regret, .gain = (double)inputs->gain,
-                                    .reach = decision.threshold, .regret = row->worse, .probability = 1, .least_probability = 1};
+                                    .regret = row->worse, .lost = row->lost};
+        goals_label_drawn(&label, row->probability_ppm, row->other_ppm, decision.threshold);
         status = goals_relabel(resume->goals, resume->context, &label, row->leaf_index);
     }
     json_decref(json);
@@ -121,18 +122,48 @@ static bool any_goal(const struct config *config, enum goal_kind kind)
     return any;
 }
 
+/* What a tenant's labels meant that they do not mean now; NULL: nothing that is known. */
+static const char *why_dropped(const struct goals *goals, const struct config *config, const struct ledger_scope *scope, const struct goal_tenant *state)
+{
+    const struct config_goal *goal = config_goal_of(config, state->name);
+    if (strcmp(goals->head_id, scope->head_id) != 0)
+        return "the classifier's head is another one";
+    if (strcmp(goals->answers_id, scope->answers_id) != 0)
+        return "what answers here or there, or how it is asked, is something else";
+    if (goal->kind != GOAL_MAX_REGRET || goal->max_regret != state->label_regret)
+        return "the target is another one";
+    return strcmp(goals->judge, scope->judge) != 0 ? "the judge of the samples is another one" : NULL;
+}
+
+static void tell_dropped(const struct goals *goals, const struct config *config, const struct ledger_scope *scope)
+{
+    for (int i = 0; i < goals->tenants.n; i++) {
+        const struct goal_tenant *state = goals->tenants.sorted[i];
+        const char *why = why_dropped(goals, config, scope, state);
+        int n = state->n_before - state->evidence.n;
+        bool moves = state->moved_before && !state->moved;
+        if (why != NULL && (n > 0 || moves))
+            log_event(LOG_WARN, "labels_dropped", "tenant %s: %d of %d labels of local answers do not count any more%s: %s",
+                      state->name[0] != '\0' ? state->name : "(no key)", n, state->n_before, moves ? ", nor does the threshold that labels had moved" : "", why);
+    }
+}
+
 int goals_read(struct goals *goals, const struct goals_context *context, const char *ledger_path, struct error *err)
 {
     struct resume resume = {goals, context};
     const struct config *config = context->config;
-    const char *head = context->head != NULL ? head_id(context->head) : "";
+    struct ledger_scope scope = goals_scope(context);
     bool money = any_goal(config, GOAL_BUDGET);
     int status = 0;
     for (int i = 0; i < goals->tenants.n; i++) {
         struct goal_tenant *state = goals->tenants.sorted[i];
+        int n_before = state->evidence.n;
+        bool moved_before = state->moved;
         evidence_release(&state->evidence);
         state->moved = false;
         state->forgotten_leaf = -1;
+        state->n_before = n_before;
+        state->moved_before = moved_before;
         state->newer_share = state->share != NULL;
         state->newer_pace = state->pace != NULL;
     }
@@ -142,9 +173,14 @@ int goals_read(struct goals *goals, const struct goals_context *context, const c
     if (status == 0 && money)
         status = history_spent(ledger_path, month_begin_ns(month_of(context->wall_ns)), on_spent, &resume, err);
     if (status == 0)
-        status = history_thresholds(ledger_path, config->sha256, head, on_threshold, &resume, err);
+        status = history_thresholds(ledger_path, &scope, on_threshold, &resume, err);
     if (status == 0)
-        status = history_labels(ledger_path, config->sha256, head, on_label, &resume, err);
+        status = history_labels(ledger_path, &scope, on_label, &resume, err);
     goals->unread = status < 0;
+    if (status == 0)
+        tell_dropped(goals, config, &scope);
+    str_copy(goals->head_id, sizeof goals->head_id, str_of(scope.head_id));
+    str_copy(goals->answers_id, sizeof goals->answers_id, str_of(scope.answers_id));
+    str_copy(goals->judge, sizeof goals->judge, str_of(scope.judge));
     return status;
 }

@@ -17,6 +17,9 @@ struct goal_tenant {
     bool moved;                /* Labels have moved the threshold to: */
     double threshold;
     int64_t n_labels;          /* That it was moved by. */
+    double label_regret;       /* That the labels are for. */
+    int n_before;              /* Labels before goals_read, … */
+    bool moved_before;         /* … and this. */
     int64_t forgotten_leaf;    /* Labels of rows up to it have been used up. */
     double shown_threshold;    /* Of the last decision. */
 };

@@ -3,7 +3,8 @@
 #ifndef WEIR_LEDGER_HISTORY_H
 #define WEIR_LEDGER_HISTORY_H
 
-#include "weir_base.h"
+#include "ledger/query.h"
+#include "ledger/shadowed.h"
 
 /* How far back decisions are read: so many rows of the tree. */
 enum { HISTORY_ROWS = 100000 };
@@ -25,7 +26,7 @@ int history_decisions(const char *path, history_decision_fn *fn, void *user, str
 typedef int history_spent_fn(void *user, const char *tenant, int64_t spent_nusd);
 int history_spent(const char *path, int64_t since_ns, history_spent_fn *fn, void *user, struct error *err) WEIR_CHECKED;
 
-/* Rows of `threshold` under this configuration and head, in their order. */
+/* Rows of `threshold` that are in force, in their order. */
 struct history_threshold {
     const char *tenant;   /* "": callers without a key. */
     int64_t leaf_index;
@@ -33,17 +34,21 @@ struct history_threshold {
     int64_t max_regret_ppm, new_ppm, n_labels;
 };
 typedef int history_threshold_fn(void *user, const struct history_threshold *threshold);
-int history_thresholds(const char *path, const char *config_sha256, const char *head_id, history_threshold_fn *fn, void *user, struct error *err) WEIR_CHECKED;
+int history_thresholds(const char *path, const struct ledger_scope *scope, history_threshold_fn *fn, void *user, struct error *err) WEIR_CHECKED;
 
-/* Ratings and judged samples of local answers to `auto` under the target max_regret, this configuration and head, in the order of the tree. */
+/* Ratings of local answers to `auto` under the target max_regret, and samples that were judged or lost, as far as they are in force, in the order
+ * of the tree. */
 struct history_label {
     int64_t leaf_index;
     const char *tenant;   /* "": callers without a key. */
     const char *decision_id;
     const char *inputs;   /* JSON of the decision's. */
     bool worse;           /* Rated down, or found worse than the remote's. */
+    bool lost;            /* Nobody knows: shadowed_is_lost. */
+    int64_t probability_ppm; /* Of being sampled, and of one on the other side of the threshold; 0 and 0: a rating. */
+    int64_t other_ppm;
 };
 typedef int history_label_fn(void *user, const struct history_label *label);
-int history_labels(const char *path, const char *config_sha256, const char *head_id, history_label_fn *fn, void *user, struct error *err) WEIR_CHECKED;
+int history_labels(const char *path, const struct ledger_scope *scope, history_label_fn *fn, void *user, struct error *err) WEIR_CHECKED;
 
 #endif

@@ -72,6 +72,7 @@ struct ledger_decision {
     int64_t prompt_tokens;     /* Estimate or count before sending; LEDGER_NULL. */
     int64_t reserved_nusd;     /* LEDGER_NULL: nothing was reserved. */
     int64_t policy_us, score_us, decide_us;
+    const char *answers_id;    /* Of what would answer, here and there: labels of one such pair speak of no other. NULL: not known. */
 };
 
 struct ledger_attempt {
@@ -140,6 +141,7 @@ struct ledger_shadow_plan {
     const char *effect;        /* Of the decision's verdict. */
     int64_t reserved_nusd;
     const char *price_version;
+    int64_t other_ppm;         /* Of a query on the other side (what left, or what stayed) being sampled; 0: none is. */
 };
 
 /* What came of a sample. One with no plan was given up before anything left. */
@@ -159,6 +161,7 @@ struct ledger_shadow {
     int64_t cost_nusd;         /* Of all that was asked; LEDGER_NULL: unknown, the month is charged reserved_nusd. */
     const char *price_version;
     int64_t remote_us, judge_us, total_us;
+    int64_t other_ppm;         /* As the plan's. */
 };
 
 /* A tenant's labels have moved the threshold that stands for its max_regret (goals/evidence.h). */
@@ -171,6 +174,7 @@ struct ledger_threshold {
     int64_t regret_ppm;        /* … and their mean loss. */
     int64_t confidence_ppm;
     const char *config_sha256, *head_id;
+    const char *answers_id;    /* As a decision's, and the judge of the samples behind it (ledger/query.h); NULL: not known. */
 };
 
 /* All thread-safe. port and done may be NULL (no callback). Errors: WEIR_E_FULL, WEIR_E_MEMORY, WEIR_E_STATE (closing);

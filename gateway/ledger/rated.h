@@ -3,13 +3,14 @@
 #ifndef WEIR_LEDGER_RATED_H
 #define WEIR_LEDGER_RATED_H
 
-#include "weir_base.h"
+#include "ledger/query.h"
 
 struct rated {
     char tenant[64];           /* Who asked; "": nobody with a key. */
     char route[256];           /* What answered; while there is no outcome yet: what was decided. */
     char config_sha256[65];    /* Of the decision; "": none. */
     char head_id[129];
+    char answers_id[24];
     bool is_auto;              /* Routed under the target max_regret. */
     double max_regret;         /* Of the decision. */
     char decision_id[64];
@@ -28,9 +29,9 @@ static inline bool rating_is_down(int64_t rating_ppm, int64_t correct)
 
 /* WEIR_E_NOT_FOUND: no such decision. */
 int rated_find(const char *path, const char *decision_id, struct rated *out, struct error *err) WEIR_CHECKED;
-/* Each rating of a local answer to `auto` under this configuration, in the order in which they were given. A negative status of fn
+/* Each rating of a local answer to `auto` that is in force, in the order in which they were given. A negative status of fn
  * ends it and is returned. */
 typedef int rated_fn(void *user, const struct rated *rated);
-int rated_each(const char *path, const char *config_sha256, rated_fn *fn, void *user, struct error *err) WEIR_CHECKED;
+int rated_each(const char *path, const struct ledger_scope *scope, rated_fn *fn, void *user, struct error *err) WEIR_CHECKED;
 
 #endif

@@ -8,30 +8,31 @@ const struct table_spec row_tables[ROW_TABLES] = {
     [ROW_DECISION] = {"decision",
                       "decision_id,time_ns,request_id,tenant,key_id,endpoint,stream,model,route,provider,provider_model,reasons,inputs,"
                       "verdict,data_class,effect,pack_sha256,head_id,config_sha256,price_version,prompt_tokens,reserved_nusd,policy_us,"
-                      "score_us,decide_us",
-                      true},
+                      "score_us,decide_us,answers_id",
+                      true, 1},
     [ROW_ATTEMPT] = {"attempt",
                      "decision_id,n,time_ns,provider,provider_model,region,body_sha256,request_bytes,result,status,connect_us,"
                      "first_byte_us,total_us,prompt_tokens,cached_tokens,completion_tokens,cost_nusd,price_version,bad_events,resumed",
-                     true},
+                     true, 0},
     [ROW_OUTCOME] = {"outcome",
                      "decision_id,time_ns,tenant,key_id,route,result,status,finish_reason,error_code,prompt_tokens,cached_tokens,"
                      "completion_tokens,cost_nusd,counterfactual_nusd,price_version,first_token_us,total_us,seams",
-                     true},
-    [ROW_FEEDBACK] = {"feedback", "decision_id,time_ns,tenant,key_id,rating_ppm,correct", true},
+                     true, 0},
+    [ROW_FEEDBACK] = {"feedback", "decision_id,time_ns,tenant,key_id,rating_ppm,correct", true, 0},
     [ROW_SHADOW_PLAN] = {"shadow_plan",
                          "decision_id,time_ns,tenant,probability_ppm,provider,provider_model,judge_provider,judge_provider_model,effect,"
-                         "reserved_nusd,price_version",
-                         true},
+                         "reserved_nusd,price_version,other_ppm",
+                         true, 1},
     [ROW_SHADOW] = {"shadow",
                     "decision_id,time_ns,tenant,probability_ppm,outcome,reason,provider,provider_model,judge_provider,judge_provider_model,"
                     "prompt_tokens,completion_tokens,judge_prompt_tokens,judge_completion_tokens,judge_calls,reserved_nusd,cost_nusd,"
-                    "price_version,remote_us,judge_us,total_us",
-                    true},
-    [ROW_JUDGEMENT] = {"judgement", "decision_id,time_ns,escalated,reason,inputs,reserved_nusd", true},
-    [ROW_THRESHOLD] = {"threshold", "time_ns,tenant,reason,max_regret_ppm,old_ppm,new_ppm,n_labels,regret_ppm,confidence_ppm,config_sha256,head_id", true},
-    [ROW_PACK] = {"pack", "pack_sha256,name,version,time_ns", false},
-    [ROW_PRICE] = {"price", "price_version,model,provider,input_nusd,cached_input_nusd,output_nusd", false},
+                    "price_version,remote_us,judge_us,total_us,other_ppm",
+                    true, 1},
+    [ROW_JUDGEMENT] = {"judgement", "decision_id,time_ns,escalated,reason,inputs,reserved_nusd", true, 0},
+    [ROW_THRESHOLD] = {"threshold", "time_ns,tenant,reason,max_regret_ppm,old_ppm,new_ppm,n_labels,regret_ppm,confidence_ppm,config_sha256,head_id,answers_id",
+                       true, 1},
+    [ROW_PACK] = {"pack", "pack_sha256,name,version,time_ns", false, 0},
+    [ROW_PRICE] = {"price", "price_version,model,provider,input_nusd,cached_input_nusd,output_nusd", false, 0},
 };
 
 /* Values on the stack first; row_make copies them with their texts into one block. */
@@ -100,6 +101,7 @@ struct ledger_row *row_of_decision(const struct ledger_decision *d)
     put_integer(&draft, d->policy_us);
     put_integer(&draft, d->score_us);
     put_integer(&draft, d->decide_us);
+    put_text(&draft, d->answers_id);
     return row_make(ROW_DECISION, &draft);
 }
 
@@ -179,6 +181,7 @@ struct ledger_row *row_of_shadow_plan(const struct ledger_shadow_plan *p)
     put_text(&draft, p->effect);
     put_integer(&draft, p->reserved_nusd);
     put_text(&draft, p->price_version);
+    put_integer(&draft, p->other_ppm > 0 ? p->other_ppm : LEDGER_NULL);
     return row_make(ROW_SHADOW_PLAN, &draft);
 }
 
@@ -206,6 +209,7 @@ struct ledger_row *row_of_shadow(const struct ledger_shadow *s)
     put_integer(&draft, s->remote_us);
     put_integer(&draft, s->judge_us);
     put_integer(&draft, s->total_us);
+    put_integer(&draft, s->other_ppm > 0 ? s->other_ppm : LEDGER_NULL);
     return row_make(ROW_SHADOW, &draft);
 }
 
@@ -235,6 +239,7 @@ struct ledger_row *row_of_threshold(const struct ledger_threshold *t)
     put_integer(&draft, t->confidence_ppm);
     put_text(&draft, t->config_sha256);
     put_text(&draft, t->head_id);
+    put_text(&draft, t->answers_id);
     return row_make(ROW_THRESHOLD, &draft);
 }
 
@@ -269,8 +274,11 @@ static void canonical_begin(enum row_table table, struct buffer *out)
 
 void row_canonical(const struct ledger_row *row, struct buffer *out)
 {
+    int n = row->n_values, n_first = n - row_tables[row->table].n_later;
+    while (n > n_first && row->values[n - 1].text == NULL && row->values[n - 1].integer == LEDGER_NULL)
+        n--;
     canonical_begin(row->table, out);
-    for (int i = 0; i < row->n_values; i++) {
+    for (int i = 0; i < n; i++) {
         const struct row_value *value = &row->values[i];
         buffer_append_char(out, ',');
         if (value->text != NULL)
@@ -283,10 +291,21 @@ void row_canonical(const struct ledger_row *row, struct buffer *out)
     buffer_append_char(out, ']');
 }
 
+static int n_columns(enum row_table table)
+{
+    int n = 1;
+    for (const char *at = row_tables[table].columns; *at != '\0'; at++)
+        n += *at == ',';
+    return n;
+}
+
 void row_canonical_statement(enum row_table table, sqlite3_stmt *statement, int first, struct buffer *out)
 {
+    int n = sqlite3_column_count(statement), n_first = first + n_columns(table) - row_tables[table].n_later;
+    while (n > n_first && sqlite3_column_type(statement, n - 1) == SQLITE_NULL)
+        n--;
     canonical_begin(table, out);
-    for (int i = first; i < sqlite3_column_count(statement); i++) {
+    for (int i = first; i < n; i++) {
         buffer_append_char(out, ',');
         switch (sqlite3_column_type(statement, i)) {
         case SQLITE_INTEGER:

@@ -36,6 +36,7 @@ struct table_spec {
     const char *name;
     const char *columns; /* Comma-separated, in the order of the values. */
     bool leafed;         /* Has leaf_index and leaf_hash before the columns. */
+    int n_later;         /* Of the columns so many, the last ones, came with a later schema. */
 };
 extern const struct table_spec row_tables[ROW_TABLES];
 
@@ -51,7 +52,8 @@ struct ledger_row *row_of_threshold(const struct ledger_threshold *threshold);
 struct ledger_row *row_of_pack(const char *sha256, const char *name, const char *version);
 struct ledger_row *row_of_price(const char *version, const struct price *price);
 
-/* The row as its leaf hash covers it: a JSON array of the table's name and the values in order of the columns. */
+/* The row as its leaf hash covers it: a JSON array of the table's name and the values in order of the columns. Columns of a later schema that are
+ * NULL at the end are left out, so that a row of before hashes as it did. */
 void row_canonical(const struct ledger_row *row, struct buffer *out);
 /* The same of a row read back: statement's columns from `first` on are the table's columns. */
 void row_canonical_statement(enum row_table table, sqlite3_stmt *statement, int first, struct buffer *out);

@@ -1,4 +1,4 @@
-/* The schema of ledger.db, version 5 (1 has no feedback, 2 no shadow samples, 3 no judgements, 4 no thresholds), and the work of a start: migration, the tree's edge, interrupted decisions.
+/* The schema of ledger.db, version 6 (1 has no feedback, 2 no shadow samples, 3 no judgements, 4 no thresholds, 5 no answers_id and no other_ppm), and the work of a start: migration, the tree's edge, interrupted decisions.
  *
  * decision, attempt, outcome, feedback, shadow_plan, shadow, judgement and threshold share one sequence, leaf_index (their rowid): the order in which rows were committed and
  * the leaf's number in the RFC 6962 tree. leaf_hash is SHA-256(0x00 || canonical row), see row_canonical. Rows are never
@@ -95,7 +95,18 @@ static const char schema_5[] =
     " reason TEXT NOT NULL, max_regret_ppm INTEGER NOT NULL, old_ppm INTEGER NOT NULL, new_ppm INTEGER NOT NULL, n_labels INTEGER NOT NULL,"
     " regret_ppm INTEGER NOT NULL, confidence_ppm INTEGER NOT NULL, config_sha256 TEXT, head_id TEXT) STRICT;";
 
-static const char *const schema_steps[SCHEMA_VERSION] = {schema_1, schema_2, schema_3, schema_4, schema_5};
+static const char schema_6[] =
+    "ALTER TABLE decision ADD COLUMN answers_id TEXT; ALTER TABLE threshold ADD COLUMN answers_id TEXT;"
+    "ALTER TABLE shadow_plan ADD COLUMN other_ppm INTEGER; ALTER TABLE shadow ADD COLUMN other_ppm INTEGER;"
+    "DROP VIEW shadowed;"
+    "CREATE VIEW shadowed AS SELECT s.decision_id, strftime('%Y-%m-%dT%H:%M:%fZ', s.time_ns / 1e9, 'unixepoch') AS time, s.tenant, d.model,"
+    " d.data_class, d.effect, json_extract(d.inputs, '$.score.gain') AS gain, json_extract(d.inputs, '$.max_regret') AS max_regret,"
+    " s.probability_ppm / 1e6 AS probability, s.outcome, s.reason, s.provider || '/' || s.provider_model AS remote,"
+    " s.judge_provider || '/' || s.judge_provider_model AS judge, s.completion_tokens, s.judge_calls, s.cost_nusd, s.reserved_nusd,"
+    " s.remote_us, s.judge_us, s.total_us, d.config_sha256, CASE WHEN d.route = 'local' THEN 'stayed' ELSE 'left' END AS side"
+    " FROM shadow s JOIN decision d USING (decision_id);";
+
+static const char *const schema_steps[SCHEMA_VERSION] = {schema_1, schema_2, schema_3, schema_4, schema_5, schema_6};
 
 int sqlite_fail(sqlite3 *db, int code, const char *where, struct error *err)
 {
@@ -151,6 +162,13 @@ int sqlite_open_reader(sqlite3 **db, const char *path, struct error *err)
         return sqlite_fail(*db, code, path, err);
     sqlite3_busy_timeout(*db, 2000);
     return sqlite_run(*db, "PRAGMA wal_autocheckpoint=0", path, err);
+}
+
+int schema_version(sqlite3 *db)
+{
+    struct error err;
+    int64_t version = 0;
+    return read_integer(db, "PRAGMA user_version", "ledger", &version, &err) == 0 ? (int)version : 0;
 }
 
 bool schema_has_table(sqlite3 *db, const char *name)
@@ -261,7 +279,7 @@ static struct ledger_row *interrupted_shadow(sqlite3_stmt *found)
         .judge_provider = (const char *)sqlite3_column_text(found, 5), .judge_provider_model = (const char *)sqlite3_column_text(found, 6),
         .prompt_tokens = LEDGER_NULL, .completion_tokens = LEDGER_NULL, .judge_prompt_tokens = LEDGER_NULL, .judge_completion_tokens = LEDGER_NULL,
         .reserved_nusd = sqlite3_column_int64(found, 7), .cost_nusd = LEDGER_NULL, .price_version = (const char *)sqlite3_column_text(found, 8),
-        .remote_us = LEDGER_NULL, .judge_us = LEDGER_NULL, .total_us = LEDGER_NULL};
+        .remote_us = LEDGER_NULL, .judge_us = LEDGER_NULL, .total_us = LEDGER_NULL, .other_ppm = sqlite3_column_int64(found, 9)};
     return row_of_shadow(&shadow);
 }
 
@@ -302,7 +320,7 @@ int schema_interrupted(sqlite3 *db, const char *where, struct ledger_row **out, 
     if (status == 0)
         status = find_interrupted(db, where,
                                   "SELECT p.decision_id, p.tenant, p.probability_ppm, p.provider, p.provider_model, p.judge_provider,"
-                                  " p.judge_provider_model, p.reserved_nusd, p.price_version FROM shadow_plan p WHERE p" SINCE_SETTLED
+                                  " p.judge_provider_model, p.reserved_nusd, p.price_version, p.other_ppm FROM shadow_plan p WHERE p" SINCE_SETTLED
                                   " (SELECT 1 FROM shadow s WHERE s.decision_id = p.decision_id) ORDER BY p.leaf_index",
                                   interrupted_shadow, &tail, n, err);
     return status;

@@ -5,7 +5,7 @@
 #include "ledger/merkle.h"
 #include "ledger/row.h"
 
-enum { SCHEMA_VERSION = 5 };
+enum { SCHEMA_VERSION = 6 };
 
 /* err from the connection's last error; the status says what kind it is: WEIR_E_FULL, WEIR_E_STATE (locked), WEIR_E_IO,
  * WEIR_E_INVALID (a constraint; not a database). */
@@ -13,6 +13,8 @@ int sqlite_fail(sqlite3 *db, int code, const char *where, struct error *err);
 int sqlite_run(sqlite3 *db, const char *sql, const char *where, struct error *err) WEIR_CHECKED;
 /* A connection that only reads, for other threads than the writer's; the caller closes *db on failure too. */
 int sqlite_open_reader(sqlite3 **db, const char *path, struct error *err) WEIR_CHECKED;
+/* The schema's version that the file has; 0: none, or it can't be read. */
+int schema_version(sqlite3 *db);
 /* Is there such a table? A reader may meet a file that was last written by an older Weir. */
 bool schema_has_table(sqlite3 *db, const char *name);
 /* Creates or migrates. WEIR_E_UNSUPPORTED: the file is from a newer Weir. */

@@ -3,22 +3,27 @@
 #ifndef WEIR_LEDGER_SHADOWED_H
 #define WEIR_LEDGER_SHADOWED_H
 
-#include "weir_base.h"
+#include "ledger/query.h"
 
 struct shadowed {
     char tenant[64];     /* "": nobody with a key. */
-    char head_id[129];   /* Of the decision; "": none. */
     double max_regret;   /* Of the decision. */
     double gain;         /* As it was scored; NAN: it was not. */
     double probability;  /* Of being sampled. */
     bool remote_better;
 };
 
-/* Each sample that was judged, of decisions under this configuration and the target max_regret, in the order in which they were written. A negative status of fn
- * ends it and is returned. */
+/* Each sample of what stayed that was judged, as far as it is in force, under the target max_regret, in the order in which they were written. A
+ * negative status of fn ends it and is returned. */
 typedef int shadowed_fn(void *user, const struct shadowed *shadowed);
-int shadowed_each(const char *path, const char *config_sha256, shadowed_fn *fn, void *user, struct error *err) WEIR_CHECKED;
+int shadowed_each(const char *path, const struct ledger_scope *scope, shadowed_fn *fn, void *user, struct error *err) WEIR_CHECKED;
 /* What the samples of wall_ns' month (UTC) have cost; one of unknown cost counts what was reserved for it. */
 int shadowed_month_nusd(const char *path, int64_t wall_ns, int64_t *out, struct error *err) WEIR_CHECKED;
+
+/* Reasons of samples that were drawn and given up by Weir itself: whether they would have been is not independent of what they would have shown (a
+ * long answer is cut off sooner), so they count as the worst that they could be. Other unjudged ones are of a pair of answers that has no
+ * judgement, or of an hour in which nobody was asked. */
+#define SHADOWED_LOST "'busy', 'late', 'draining', 'reloaded', 'interrupted', 'local_failed', 'memory'"
+bool shadowed_is_lost(const char *reason);
 
 #endif

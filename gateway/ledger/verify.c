@@ -12,10 +12,21 @@ struct cursor {
     bool there;
 };
 
+/* Length of the table's columns as the file has them: one of an older schema lacks the last ones. */
+static int columns_length(sqlite3 *db, const struct table_spec *spec)
+{
+    size_t n = strlen(spec->columns);
+    for (int i = 0; i < spec->n_later && schema_version(db) < SCHEMA_VERSION; i++)
+        while (spec->columns[--n] != ',')
+            continue;
+    return (int)n;
+}
+
 static int cursor_open(sqlite3 *db, struct cursor *cursor, enum row_table table, const char *path, struct error *err)
 {
     char sql[1024];
-    snprintf(sql, sizeof sql, "SELECT leaf_index, leaf_hash, %s FROM %s ORDER BY leaf_index", row_tables[table].columns, row_tables[table].name);
+    const struct table_spec *spec = &row_tables[table];
+    snprintf(sql, sizeof sql, "SELECT leaf_index, leaf_hash, %.*s FROM %s ORDER BY leaf_index", columns_length(db, spec), spec->columns, spec->name);
     cursor->table = table;
     int code = sqlite3_prepare_v2(db, sql, -1, &cursor->statement, NULL);
     return code == SQLITE_OK ? 0 : sqlite_fail(db, code, path, err);

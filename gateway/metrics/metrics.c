@@ -34,7 +34,8 @@ struct metrics {
     int64_t unknown_costs;
     int64_t feedback[METRIC_ROUTES][METRIC_RATINGS];
     int64_t drift_alarms;
-    int64_t shadows[METRIC_SHADOWS];
+    int64_t shadows[2][METRIC_SHADOWS]; /* Of what stayed, and of what left. */
+    int64_t shadows_lost, shadow_local_tokens;
     int64_t shadow_cost_nusd, unknown_shadow_costs;
     int64_t held[METRIC_HELDS], held_tokens, wasted_tokens;
     int64_t scores[N_TIERS], score_us[N_TIERS];
@@ -119,9 +120,15 @@ void metrics_drift_alarm(struct metrics *metrics)
     metrics->drift_alarms++;
 }
 
-void metrics_shadow(struct metrics *metrics, enum metric_shadow outcome, int64_t cost_nusd)
+void metrics_shadow_local(struct metrics *metrics, int64_t n_tokens)
 {
-    metrics->shadows[outcome]++;
+    metrics->shadow_local_tokens += n_tokens;
+}
+
+void metrics_shadow(struct metrics *metrics, enum metric_shadow outcome, bool left, bool lost, int64_t cost_nusd)
+{
+    metrics->shadows[left][outcome]++;
+    metrics->shadows_lost += lost;
     if (cost_nusd >= 0)
         metrics->shadow_cost_nusd += cost_nusd;
     else
@@ -235,7 +242,13 @@ void metrics_write(const struct metrics *metrics, const struct metric_gauges *ga
     counter(out, "weir_drift_alarms_total", "Times the ratings or shadow samples of a tenant's local answers raised the drift alarm.", (double)metrics->drift_alarms);
     describe(out, "weir_shadow_total", "counter", "Local answers sampled to be judged against the remote's, by what came of it.");
     for (int outcome = 0; outcome < METRIC_SHADOWS; outcome++)
-        buffer_printf(out, "weir_shadow_total{outcome=\"%s\"} %lld\n", shadow_names[outcome], (long long)metrics->shadows[outcome]);
+        buffer_printf(out, "weir_shadow_total{outcome=\"%s\"} %lld\n", shadow_names[outcome], (long long)metrics->shadows[false][outcome]);
+    describe(out, "weir_shadow_left_total", "counter", "Answers of queries that left, sampled to be judged against the local model's, by what came of it.");
+    for (int outcome = 0; outcome < METRIC_SHADOWS; outcome++)
+        buffer_printf(out, "weir_shadow_left_total{outcome=\"%s\"} %lld\n", shadow_names[outcome], (long long)metrics->shadows[true][outcome]);
+    counter(out, "weir_shadow_lost_total", "Shadow samples of either side that were given up and count as the worst that they could be.", (double)metrics->shadows_lost);
+    counter(out, "weir_shadow_local_tokens_total", "Tokens that the local model made in the background for samples of what left.", (double)metrics->shadow_local_tokens);
+    gauge(out, "weir_shadow_waiting_local", "Samples of what left that wait for the local model, or have it.", gauges->shadows_waiting_local);
     counter(out, "weir_shadow_cost_usd_total", "What shadow samples cost, where it is known.", (double)metrics->shadow_cost_nusd / 1e9);
     counter(out, "weir_shadow_unknown_costs_total", "Shadow samples whose cost is unknown.", (double)metrics->unknown_shadow_costs);
     gauge(out, "weir_shadow_running", "Shadow samples being answered or judged.", gauges->shadows_running);

@@ -45,8 +45,10 @@ enum metric_held { METRIC_KEPT, METRIC_ESCALATED, METRIC_RETURNED, METRIC_HELDS 
 void metrics_cascade(struct metrics *metrics, enum metric_held held, int64_t n_tokens);
 /* Tokens made here in vain, for another answered. */
 void metrics_cascade_wasted(struct metrics *metrics, int64_t n_tokens);
-/* A shadow sample has come to its end. cost_nusd negative: unknown. */
-void metrics_shadow(struct metrics *metrics, enum metric_shadow outcome, int64_t cost_nusd);
+/* A shadow sample has come to its end, of a query that stayed or left. lost: it counts as the worst that it could be. cost_nusd negative: unknown. */
+void metrics_shadow(struct metrics *metrics, enum metric_shadow outcome, bool left, bool lost, int64_t cost_nusd);
+/* The local model has answered for a sample. */
+void metrics_shadow_local(struct metrics *metrics, int64_t n_tokens);
 /* Ratings or shadow samples have raised a tenant's drift alarm. */
 void metrics_drift_alarm(struct metrics *metrics);
 
@@ -60,7 +62,7 @@ struct metric_gauges {
     int64_t model_loads, model_unloads, model_failures, models_used_bytes, models_budget_bytes;
     int64_t probed;
     int64_t knowledge_covered, knowledge_uncovered;
-    int shadows_running;
+    int shadows_running, shadows_waiting_local;
     int64_t shadow_month_nusd, shadow_budget_nusd;
     int64_t cache_entries, cache_used_bytes, cache_budget_bytes, cache_exact, cache_semantic, cache_misses, cache_evicted, cache_expired;
     int64_t generated_tokens, ledger_waiting, ledger_rows, ledger_failures;

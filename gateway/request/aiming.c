@@ -3,6 +3,7 @@
 #include "request/aiming.h"
 
 #include "ledger/rated.h"
+#include "request/standing.h"
 
 static struct goals_context context_of(const struct service *service)
 {
@@ -12,6 +13,9 @@ static struct goals_context context_of(const struct service *service)
 static void read_ledger(struct service *service)
 {
     struct goals_context context = context_of(service);
+    struct standing standing;
+    standing_get(service, &standing);
+    context.scope = &standing.scope;
     struct error err = {0};
     char path[4096];
     snprintf(path, sizeof path, "%s/ledger.db", service->snapshot->config->data_dir);
@@ -48,9 +52,10 @@ static const char *tenant_of(const struct request *request)
 void aiming_limit(struct request *request)
 {
     struct goals_context context = context_of(request->service);
-    struct goals_query query = {.tenant = tenant_of(request), .regret_named = request->name.regret_named};
+    struct goals_query query = {.tenant = tenant_of(request), .regret_named = request->name.regret_named, .view = &request->view};
     double band = request->snapshot->config->probe_band; /* Who is near enough to be probed is told by all tiers too. */
     context.config = request->snapshot->config;
+    request->view = goals_view(request->service->goals, query.tenant);
     request->limits = goals_limits(request->service->goals, &context, &query, request->name.max_regret);
     request->limits.low -= band;
     request->limits.high += band;
@@ -60,7 +65,8 @@ void aiming_fill(struct request *request, int64_t prompt_tokens, int64_t max_tok
 {
     struct goals_context context = context_of(request->service);
     context.config = request->snapshot->config;
-    struct goals_query query = {.tenant = tenant_of(request), .regret_named = request->name.regret_named, .prompt_tokens = prompt_tokens, .max_tokens = max_tokens};
+    struct goals_query query = {.tenant = tenant_of(request), .regret_named = request->name.regret_named, .prompt_tokens = prompt_tokens, .max_tokens = max_tokens,
+                                .view = &request->view};
     goals_fill(request->service->goals, &context, &query, request->inputs);
 }
 
@@ -88,6 +94,9 @@ void aiming_end(struct request *request)
 static void label(struct service *service, const struct goals_label *label)
 {
     struct goals_context context = context_of(service);
+    struct standing standing;
+    standing_get(service, &standing);
+    context.scope = &standing.scope;
     if (goals_label(service->goals, &context, label) < 0)
         log_event(LOG_ERROR, "label_lost", "%s: there is no room for its label", label->decision_id);
 }
@@ -95,7 +104,8 @@ static void label(struct service *service, const struct goals_label *label)
 void aiming_rated(struct service *service, const struct rated *rated)
 {
     struct goals_label of = {.tenant = rated->tenant, .decision_id = rated->decision_id, .max_regret = rated->max_regret, .gain = rated->gain,
-                             .reach = rated->threshold, .regret = rated->down, .probability = 1, .least_probability = 1};
+                             .regret = rated->down};
+    goals_label_drawn(&of, 0, 0, rated->threshold);
     if (rated->weighed)
         label(service, &of);
 }
@@ -106,8 +116,8 @@ void aiming_sampled(struct service *service, const struct aiming_sample *sample)
     struct decision decision;
     decide(inputs, &decision);
     struct goals_label of = {.tenant = sample->tenant, .decision_id = sample->decision_id, .max_regret = inputs->max_regret, .gain = (double)inputs->gain,
-                             .reach = decision.threshold, .regret = sample->regret, .probability = sample->probability,
-                             .least_probability = sample->least_probability};
+                             .regret = sample->worse, .lost = sample->lost};
+    goals_label_drawn(&of, sample->probability_ppm, sample->other_ppm, decision.threshold);
     if (decision.weighed && inputs->goal.kind == GOAL_MAX_REGRET)
         label(service, &of);
 }

@@ -7,7 +7,7 @@
 
 struct rated;
 
-/* After ledger and head are open, before feedback_open. */
+/* After ledger and head are open, before drifting_open. */
 int aiming_open(struct service *service, struct error *err) WEIR_CHECKED;
 void aiming_close(struct service *service);
 /* The configuration, or the ledger, is read again. */
@@ -24,12 +24,12 @@ void aiming_end(struct request *request);
 
 /* A rating whose row is durable is a label, where it is one of a local answer that a gain decided. */
 void aiming_rated(struct service *service, const struct rated *rated);
-/* A local answer that `inputs` decided was put beside the remote's, and the row of it is durable: regret 0 … 1 (1: it was worse). The sample
- * was taken with this probability; least_probability is the smallest that any local answer has (the same, where all have one). */
+/* The local answer to a query that `inputs` decided was put beside the remote's, or was to be, and the row of it is durable. */
 struct aiming_sample {
     const char *tenant, *decision_id; /* tenant NULL or "": callers without a key. */
     const struct decide_inputs *inputs;
-    double regret, probability, least_probability;
+    bool worse, lost;                 /* The local answer was; nobody knows. */
+    int64_t probability_ppm, other_ppm; /* Of being drawn, and of one on the other side of the threshold (0: none is). */
 };
 void aiming_sampled(struct service *service, const struct aiming_sample *sample);
 

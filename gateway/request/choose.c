@@ -2,7 +2,7 @@
  * lets anything leave. A remote route waits for its row to be durable; a local one needs only that the ledger has taken it. */
 #include "request/aiming.h"
 #include "request/caching.h"
-#include "request/feedback.h"
+#include "request/drifting.h"
 #include "request/knowing.h"
 #include "request/probing.h"
 #include "request/scoring.h"
@@ -107,7 +107,7 @@ static void fill_inputs(struct request *request)
     inputs->session_remote = request->api.called_afar;
     inputs->tool_loop = request->api.tool_loop;
     fill_conversation(request);
-    inputs->drift = feedback_drift(service, request->has_key ? request->key.tenant : NULL);
+    inputs->drift = drifting_alarmed(service, request->has_key ? request->key.tenant : NULL);
     if (request->has_key) {
         int64_t left = budget_remaining_nusd(service->budgets, request->key.id, clock_wall_ns());
         inputs->budget_limited = left != INT64_MAX;
@@ -190,6 +190,7 @@ static int append_row(struct request *request, struct ledger_port *port, ledger_
         .policy_us = request->policy_us,
         .score_us = request->score_us,
         .decide_us = request->decide_us,
+        .answers_id = request->snapshot->answers_id[0] != '\0' ? request->snapshot->answers_id : NULL,
     };
     if (row.model == NULL || row.reasons == NULL || row.inputs == NULL || row.verdict == NULL)
         return WEIR_E_MEMORY;
@@ -292,13 +293,13 @@ static void record(struct request *request)
     }
     request->recorded = true;
     aiming_decided(request);
+    shadowing_consider(request);
     if (remote)
         return; /* on_recorded goes on. */
     if (request->decision.kind == ROUTE_REFUSE) {
         refuse(request);
         return;
     }
-    shadowing_consider(request);
     request->cost_nusd = 0; /* Set here and not where the answer is made: remote attempts that failed may have cost something. */
     if (request->decision.kind == ROUTE_CACHE)
         request_answer_cached(request);

@@ -1,13 +1,11 @@
 /* A rating's way: parsed, looked up on a worker (whose decision is it, how was it rated before), appended, counted when durable.
  *
- * Invariant: at most one rating is between its look-up and its durable row, and what the tests have counted is what rated_each would
- * give them; a reload in between is followed by a second reading. */
+ * Invariant: at most one rating is between its look-up and its durable row, so that each knows the one it replaces. */
 #include "request/feedback.h"
 
-#include "feedback/drift.h"
 #include "ledger/rated.h"
-#include "ledger/shadowed.h"
 #include "request/aiming.h"
+#include "request/drifting.h"
 #include "request/models.h"
 
 #include <math.h>
@@ -29,93 +27,18 @@ struct rating {
 };
 
 struct feedback {
-    struct drift *drift;      /* Of ratings. */
-    struct drift *shadow_drift; /* Of shadow samples: a test of their own, for these are a random sample and ratings are not. */
     struct rating *first, **tail; /* The first is being worked on. */
     int n;
-    unsigned epoch;           /* Reloads. */
-    bool unsure;              /* A row was kept in memory: it is counted when a later one shows that it was written. */
     char path[4096];          /* Of the ledger. */
 };
-
-/* ------------------------------------------------------------------ the tests */
-
-static bool is_in_force(const struct service *service, const char *config_sha256, const char *sampled_head)
-{
-    const char *head = service->head != NULL ? head_id(service->head) : "";
-    return strcmp(config_sha256, service->snapshot->config->sha256) == 0 && strcmp(sampled_head, head) == 0;
-}
-
-static bool counts(const struct service *service, const struct rated *rated)
-{
-    return rated->is_auto && strcmp(rated->route, "local") == 0 && is_in_force(service, rated->config_sha256, rated->head_id);
-}
-
-static int count_row(void *user, const struct rated *rated)
-{
-    struct service *service = user;
-    if (!counts(service, rated))
-        return 0;
-    enum drift_before before = !rated->rated_before ? DRIFT_UNRATED : rated->was_down ? DRIFT_WAS_DOWN : DRIFT_WAS_FINE;
-    int change = drift_rate(service->feedback->drift, rated->tenant, rated->max_regret, before, rated->down);
-    if (change < 0)
-        return change;
-    int64_t n_rated, n_down;
-    double wealth = drift_wealth(service->feedback->drift, rated->tenant, &n_rated, &n_down);
-    const char *tenant = rated->tenant[0] != '\0' ? rated->tenant : "(no key)";
-    if (change == DRIFT_RAISED)
-        log_event(LOG_WARN, "drift_alarm", "tenant %s: %lld of %lld rated local answers are down, which speaks %.3g to 1 against max_regret %g; auto goes by half of it until the evidence has fallen back",
-                  tenant, (long long)n_down, (long long)n_rated, wealth, rated->max_regret);
-    else if (change == DRIFT_LOWERED)
-        log_event(LOG_INFO, "drift_over", "tenant %s: %lld of %lld rated local answers are down; max_regret %g holds again", tenant,
-                  (long long)n_down, (long long)n_rated, rated->max_regret);
-    return change;
-}
-
-static int count_shadow(struct service *service, const char *tenant, double max_regret, bool remote_better)
-{
-    struct drift *drift = service->feedback->shadow_drift;
-    int change = drift_rate(drift, tenant, max_regret, DRIFT_UNRATED, remote_better);
-    int64_t n_judged, n_worse;
-    double wealth = drift_wealth(drift, tenant, &n_judged, &n_worse);
-    const char *named = tenant[0] != '\0' ? tenant : "(no key)";
-    if (change == DRIFT_RAISED)
-        log_event(LOG_WARN, "drift_alarm", "tenant %s: of %lld local answers judged against the remote's %lld are worse, which speaks %.3g to 1 against max_regret %g; auto goes by half of it until the evidence has fallen back",
-                  named, (long long)n_judged, (long long)n_worse, wealth, max_regret);
-    else if (change == DRIFT_LOWERED)
-        log_event(LOG_INFO, "drift_over", "tenant %s: of %lld local answers judged against the remote's %lld are worse; max_regret %g holds again", named,
-                  (long long)n_judged, (long long)n_worse, max_regret);
-    return change;
-}
-
-static int count_shadow_row(void *user, const struct shadowed *shadowed)
-{
-    struct service *service = user;
-    const char *head = service->head != NULL ? head_id(service->head) : "";
-    return strcmp(shadowed->head_id, head) == 0 ? count_shadow(service, shadowed->tenant, shadowed->max_regret, shadowed->remote_better) : 0;
-}
-
-/* The tests from the rows in the ledger. What cannot be read keeps no Weir from routing. */
-static void read_all(struct service *service)
-{
-    struct feedback *feedback = service->feedback;
-    struct error err = {0};
-    drift_reset(feedback->drift);
-    drift_reset(feedback->shadow_drift);
-    if (shadowed_each(feedback->path, service->snapshot->config->sha256, count_shadow_row, service, &err) < 0)
-        log_event(LOG_ERROR, "feedback_unread", "%s: %s; the drift tests begin with the shadow samples before that", err.where, err.text);
-    if (rated_each(feedback->path, service->snapshot->config->sha256, count_row, service, &err) < 0)
-        log_event(LOG_ERROR, "feedback_unread", "%s: %s; the drift tests begin with the ratings before that", err.where, err.text);
-}
 
 int feedback_open(struct service *service, struct error *err)
 {
     struct feedback *feedback = service->feedback = calloc(1, sizeof *feedback);
-    if (feedback == NULL || (feedback->drift = drift_new()) == NULL || (feedback->shadow_drift = drift_new()) == NULL)
+    if (feedback == NULL)
         return error_set(err, WEIR_E_MEMORY, "feedback", "out of memory");
     feedback->tail = &feedback->first;
     snprintf(feedback->path, sizeof feedback->path, "%s/ledger.db", service->snapshot->config->data_dir);
-    read_all(service);
     return 0;
 }
 
@@ -128,39 +51,8 @@ void feedback_close(struct service *service)
         next = rating->next;
         free(rating);
     }
-    drift_free(feedback->drift);
-    drift_free(feedback->shadow_drift);
     free(feedback);
     service->feedback = NULL;
-}
-
-void feedback_reload(struct service *service)
-{
-    aiming_reload(service);
-    service->feedback->epoch++;
-    service->feedback->unsure = false;
-    read_all(service);
-}
-
-bool feedback_drift(const struct service *service, const char *tenant)
-{
-    return drift_alarmed(service->feedback->drift, tenant) || drift_alarmed(service->feedback->shadow_drift, tenant);
-}
-
-void feedback_shadowed(struct service *service, const struct shadow_verdict *verdict, int recorded)
-{
-    const char *tenant = verdict->tenant != NULL ? verdict->tenant : "";
-    if (recorded < 0) {
-        service->feedback->unsure = true;
-        return;
-    }
-    bool was = drift_alarmed(service->feedback->shadow_drift, tenant);
-    if (service->feedback->unsure)
-        feedback_reload(service);
-    else if (is_in_force(service, verdict->config_sha256, verdict->head_id) && count_shadow(service, tenant, verdict->max_regret, verdict->remote_better) < 0)
-        log_event(LOG_ERROR, "sample_untested", "the drift tests have no room for a shadow sample");
-    if (!was && drift_alarmed(service->feedback->shadow_drift, tenant))
-        metrics_drift_alarm(service->metrics);
 }
 
 /* ------------------------------------------------------------------ one rating */
@@ -178,18 +70,9 @@ static void count(struct rating *rating)
     struct rated *rated = &rating->rated;
     rated->down = rating_is_down(rating->rating_ppm, rating->correct);
     metrics_feedback(service->metrics, route_of(rated->route), rated->down ? METRIC_DOWN : rating->rating_ppm > 0 ? METRIC_UP : METRIC_NEUTRAL);
-    bool was = drift_alarmed(service->feedback->drift, rated->tenant);
-    int change = DRIFT_SAME;
-    if (rating->epoch != service->feedback->epoch || service->feedback->unsure)
-        feedback_reload(service);
-    else
-        change = count_row(service, rated);
-    if (counts(service, rated))
+    drifting_rated(service, rated, rating->epoch);
+    if (drifting_counts(service, rated))
         aiming_rated(service, rated);
-    if (change < 0)
-        log_event(LOG_ERROR, "rating_untested", "%s: the drift tests have no room for it", rating->decision_id);
-    if (!was && drift_alarmed(service->feedback->drift, rated->tenant))
-        metrics_drift_alarm(service->metrics);
 }
 
 static void answer(struct rating *rating)
@@ -242,7 +125,7 @@ static void on_recorded(void *user, int status)
         finish(rating, NULL);
         return;
     }
-    rating->service->feedback->unsure = true;
+    drifting_unsure(rating->service);
     api_error_set(&error, 503, "ledger_unavailable", NULL, "The ledger cannot be written, so the rating is not safe; send it again");
     error.retry_after_s = 5;
     finish(rating, &error);
@@ -292,7 +175,7 @@ static void begin_next(struct service *service)
     if (rating == NULL)
         return;
     rating->work.data = rating;
-    rating->epoch = service->feedback->epoch;
+    rating->epoch = drifting_epoch(service);
     if (uv_queue_work(&service->loop, &rating->work, look_up, looked_up) < 0)
         looked_up(&rating->work, -1);
 }

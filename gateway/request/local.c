@@ -44,15 +44,21 @@ static void fail_submit(struct request *request, int status, const struct error 
     request_fail(request, &error, status == WEIR_E_LIMIT || status == WEIR_E_INVALID ? "refused" : "error");
 }
 
+void local_sampling(const struct request *request, struct sampling *out)
+{
+    *out = request->api.sampling;
+    if (request->api.names_sampling)
+        return;
+    out->temperature = (float)request->snapshot->config->chat_temperature;
+    out->top_p = (float)request->snapshot->config->chat_top_p;
+}
+
 /* n_sent: tokens at the end of the prompt that belong to the answer already. */
 static int submit(struct request *request, int index, const int32_t *prompt, size_t n_prompt, size_t n_sent, struct error *err)
 {
-    struct sampling sampling = request->api.sampling;
+    struct sampling sampling;
     int which = index % per_prompt(request);
-    if (!request->api.names_sampling) {
-        sampling.temperature = (float)request->snapshot->config->chat_temperature;
-        sampling.top_p = (float)request->snapshot->config->chat_top_p;
-    }
+    local_sampling(request, &sampling);
     if (sampling.max_tokens > 0)
         sampling.max_tokens = n_sent < (size_t)sampling.max_tokens ? sampling.max_tokens - (int)n_sent : 0;
     if (sampling.seeded)
@@ -233,7 +239,7 @@ static bool on_token(struct request *request, int index, const struct session_ev
     }
     if (event->text.n == 0 && !logprobs)
         return true;
-    if (caching_gathers(request) || knowing_used(request) || request->shadow_ppm > 0)
+    if (caching_gathers(request) || knowing_used(request) || request->shadow != NULL)
         buffer_append_str(&choice->text, event->text);
     chunk_text(&request->head, index, event->text, logprobs ? &choice->logprobs : NULL, &request->out);
     logprob_lists_clear(&choice->logprobs);

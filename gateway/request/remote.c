@@ -4,6 +4,7 @@
 #include "request/cascade.h"
 
 #include "request/restore.h"
+#include "request/shadowing.h"
 #include "upstream/relay.h"
 
 static void set_route(struct request *request, const struct relay_event *event)
@@ -15,6 +16,7 @@ static void set_route(struct request *request, const struct relay_event *event)
 static void take_usage(struct request *request, const struct relay_event *event)
 {
     request->cost_nusd = event->cost_nusd;
+    request->n_attempts = relay_attempts(request->relay);
     request->usage_known = event->usage_known;
     if (event->usage_known)
         request->usage = (struct answer_usage){event->usage.prompt_tokens, event->usage.cached_tokens, event->usage.completion_tokens};
@@ -117,6 +119,7 @@ static void on_answer(struct request *request, const struct relay_event *event)
     json_write(answer, &request->out);
     json_decref(answer);
     caching_take_answer(request, event->json);
+    shadowing_take_answer(request, event->json);
     const json_t *first = json_array_get(json_object_get(event->json, "choices"), 0);
     const json_t *reason = json_object_get(first, "finish_reason");
     if (json_is_string(reason) && request->n_choices > 0)

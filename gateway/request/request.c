@@ -20,11 +20,22 @@ const char *request_state_name(enum request_state state)
     return state_names[state];
 }
 
+/* Does a request in it want the machine, and not only the loop? */
+static bool computes(enum request_state state)
+{
+    return state == REQUEST_LOAD || state == REQUEST_PREPARE || state == REQUEST_PROBE || state == REQUEST_DECIDE || state == REQUEST_LOCAL ||
+           state == REQUEST_COMPUTE;
+}
+
 void request_enter(struct request *request, enum request_state state)
 {
     assert(request->state != REQUEST_ENDED);
     log_event(LOG_DEBUG, "request_state", "%s %s -> %s", request->decision_id, state_names[request->state], state_names[state]);
+    int more = computes(state) - computes(request->state);
     request->state = state;
+    request->service->n_computing += more;
+    if (more != 0)
+        shadowing_yield(request->service);
 }
 
 /* ------------------------------------------------------------------ end of life */

@@ -13,6 +13,7 @@
 #include "api/answer.h"
 #include "api/api_request.h"
 #include "decide/decide.h"
+#include "goals/goals.h"
 #include "request/service.h"
 #include "weir_policies.h"
 
@@ -74,6 +75,7 @@ struct request {
     struct policy_field *fields;
     size_t n_fields;
     struct verdict *verdict;
+    struct goals_view view;       /* What it sees of its tenant's labels, from here on: */
     struct score_limits limits;   /* Of the thresholds that the score will be compared with. */
     struct score score;
     bool scored;
@@ -108,10 +110,11 @@ struct request {
     struct decision decision;
     int64_t reserved_nusd;
     bool reserved, recorded;
-    int64_t shadow_ppm;           /* Not 0: a local answer to it is sampled, with this probability (shadowing.h). */
+    struct shadow_job *shadow;    /* It was drawn for a sample (shadowing.h); NULL: it was not. */
     int64_t committed_nusd;       /* Of the tenant's month (goals/goals.h). */
     /* The answer. */
     struct relay *relay;
+    int n_attempts;               /* Made so far, by relays that have ended. */
     struct cascade *cascade;      /* Of an answer that is or was held back; NULL: none. */
     struct choice *choices;
     int n_choices;
@@ -174,6 +177,8 @@ void request_answer_local(struct request *request);
 /* Carries on with what a remote answer left off (relay_text of each choice). */
 void request_finish_locally(struct request *request);
 void local_pump(struct request *request);
+/* How an answer to it is drawn here. */
+void local_sampling(const struct request *request, struct sampling *out);
 void local_cancel(struct request *request);
 void request_answer_remote(struct request *request);
 void remote_cancel(struct request *request);

@@ -102,6 +102,7 @@ static void get_metrics(struct service *service, struct reply *reply)
         .models_used_bytes = models.used_bytes,
         .models_budget_bytes = models.budget_bytes,
         .shadows_running = shadows.n_running,
+        .shadows_waiting_local = shadows.n_waiting_local,
         .shadow_month_nusd = shadows.month_nusd,
         .shadow_budget_nusd = shadows.budget_nusd,
         .probed = service->n_probed,

@@ -69,6 +69,7 @@ static void on_engine_wake(uv_async_t *async)
         else if (request->state == REQUEST_PROBE)
             probing_pump(request);
     }
+    shadowing_pump(service);
 }
 
 static void end_overdue(struct service *service)
@@ -94,6 +95,7 @@ static void on_tick(uv_timer_t *timer)
     struct service *service = timer->data;
     end_overdue(service);
     answer_cache_sweep(service->cache);
+    shadowing_tick(service);
     if (service->drain_until_us == 0)
         return;
     if (clock_now_us() >= service->drain_until_us)

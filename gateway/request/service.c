@@ -3,11 +3,13 @@
 #include "request/aiming.h"
 #include "request/caching.h"
 #include "request/cascade.h"
+#include "request/drifting.h"
 #include "request/feedback.h"
 #include "request/knowing.h"
 #include "request/probing.h"
 #include "request/scoring.h"
 #include "request/shadowing.h"
+#include "request/standing.h"
 
 #include <unistd.h>
 
@@ -190,7 +192,11 @@ int service_open(struct service *service, const char *config_path, struct error 
     if (status == 0)
         status = open_models(service, err);
     if (status == 0)
+        standing_set(service, service->snapshot);
+    if (status == 0)
         status = aiming_open(service, err);
+    if (status == 0)
+        status = drifting_open(service, err);
     if (status == 0)
         status = feedback_open(service, err);
     if (status == 0)
@@ -219,6 +225,7 @@ void service_close(struct service *service)
     caching_close(service);
     shadowing_close(service);
     feedback_close(service);
+    drifting_close(service);
     aiming_close(service);
     scoring_close(service);
     model_pool_free(service->pool);
@@ -256,13 +263,14 @@ void service_reload(struct service *service)
         log_event(LOG_ERROR, "reload_failed", "%s; the old configuration stays", error_format(&err, text, sizeof text));
         return;
     }
+    standing_set(service, fresh);
     snapshot_drop(service->snapshot);
     service->snapshot = fresh;
     caching_reload(service);
     shadowing_reload(service);
     cascade_open(service);
     probing_open(service);
-    feedback_reload(service);
+    drifting_reload(service);
     knowing_index(service);
     log_set_level(fresh->config->log_level);
     log_event(LOG_INFO, "reloaded", "configuration, policy pack and prices%s",

@@ -22,6 +22,7 @@
 #include "request/model_pool.h"
 #include "weir_classifier.h"
 
+struct drifting;
 struct feedback;
 struct goals;
 struct indexing;
@@ -34,6 +35,7 @@ struct snapshot {
     const struct config *config;
     struct pack *pack;
     const struct prices *prices; /* NULL: costs are unknown. */
+    char answers_id[17];         /* standing.h; "": not known. */
     int n_holders;               /* Loop thread only. */
 };
 
@@ -59,8 +61,9 @@ struct service {
     struct indexing *indexing;   /* Of the documents, by a worker. */
     struct conversations *conversations; /* The turns before. */
     struct goals *goals;         /* What the tenants' targets stand at. */
-    struct feedback *feedback;   /* Ratings, and the drift tests made of them. */
-    struct shadowing *shadowing; /* Local answers that are judged against the remote's. */
+    struct feedback *feedback;   /* Ratings on their way. */
+    struct drifting *drifting;   /* The drift tests made of them and of samples. */
+    struct shadowing *shadowing; /* Answers that are judged against those that were not taken. */
     int64_t n_probed;            /* Questions that the answering model was asked about before it answered. */
     int64_t n_covered, n_uncovered; /* Questions searched for in the documents. */
     struct answer_cache *cache;
@@ -72,6 +75,7 @@ struct service {
     uv_signal_t signals[3];
     struct request *requests;    /* All that are alive. */
     int n_requests;
+    int n_computing;             /* Of them those that want the machine now, and not only the loop. */
     int64_t drain_until_us;      /* 0: not draining. */
     bool handles_open;
 };

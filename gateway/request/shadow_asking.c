@@ -6,14 +6,13 @@
 
 #include "shadow/same.h"
 
-enum { MOST_ANSWER_BYTES = 1 << 20 };
+enum { MOST_ANSWER_BYTES = 1 << 20, LONGEST_JUDGING_US = 120000000 };
 
 static void ask_judge(struct shadow_job *job);
 
 /* ------------------------------------------------------------------ a relay */
 
-/* The text of a whole answer that is nothing but one. */
-static bool read_answer(const json_t *answer, str *text, bool *stopped)
+bool shadow_read_answer(const json_t *answer, str *text, bool *stopped)
 {
     const json_t *choices = json_object_get(answer, "choices"), *choice = json_array_get(choices, 0);
     const json_t *message = json_object_get(choice, "message"), *reason = json_object_get(choice, "finish_reason");
@@ -181,7 +180,7 @@ static void on_judge(void *user, const struct relay_event *event)
     bool stopped;
     if (event->kind == RELAY_ANSWER) {
         buffer_clear(&job->said);
-        job->good = read_answer(event->json, &text, &stopped) && buffer_append_str(&job->said, text) == 0;
+        job->good = shadow_read_answer(event->json, &text, &stopped) && buffer_append_str(&job->said, text) == 0;
     } else if (event->kind >= RELAY_END) {
         on_judge_end(job, event);
     }
@@ -196,8 +195,7 @@ static void ask_judge(struct shadow_job *job)
 
 /* ------------------------------------------------------------------ the remote answer */
 
-/* The remote's text as the caller would have got it: pseudonyms turned back. */
-static bool keep_answer(struct shadow_job *job, str text)
+bool shadow_keep_answer(struct shadow_job *job, str text)
 {
     struct restorer restorer;
     buffer_clear(&job->answer);
@@ -220,6 +218,12 @@ static void on_remote_end(struct shadow_job *job, const struct relay_event *even
         shadow_finish(job, SHADOW_UNJUDGED, "remote_unfit"); /* Not a whole text, or too long to be judged. */
         return;
     }
+    shadow_compare(job);
+}
+
+void shadow_compare(struct shadow_job *job)
+{
+    job->deadline_us = clock_now_us() + LONGEST_JUDGING_US;
     if (shadow_same(buffer_str(&job->local), buffer_str(&job->answer))) {
         shadow_finish(job, SHADOW_TIE, "same");
         return;
@@ -238,7 +242,7 @@ static void on_remote(void *user, const struct relay_event *event)
     str text;
     bool stopped = false;
     if (event->kind == RELAY_ANSWER)
-        job->good = read_answer(event->json, &text, &stopped) && stopped && keep_answer(job, text);
+        job->good = shadow_read_answer(event->json, &text, &stopped) && stopped && shadow_keep_answer(job, text);
     else if (event->kind >= RELAY_END)
         on_remote_end(job, event);
 }

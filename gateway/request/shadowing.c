@@ -1,14 +1,15 @@
-/* A sample's beginning and end: the coin, the money, the plan's row, and the row of what came of it.
+/* A sample's beginning and end: the money, the plan's row, and the row of what came of it.
  *
- * Invariant: every sampled answer that came out whole leaves exactly one row in `shadow`; one for which anything may have left has a
+ * Invariant: every drawn query whose answer came out whole leaves exactly one row in `shadow`; one for which anything may have left has a
  * row in `shadow_plan` that was durable before. A row that the ledger does not take is counted and logged. */
 #include "request/shadow_job.h"
 
 #include "request/aiming.h"
 #include "request/cascade.h"
-#include "request/feedback.h"
-#include "request/knowing.h"
+#include "request/drifting.h"
 #include "request/scoring.h"
+#include "request/standing.h"
+
 #include "ledger/shadowed.h"
 
 enum { LONGEST_SAMPLE_US = 120000000 };
@@ -19,13 +20,18 @@ struct shadowing {
     uint8_t key[SHA256_BYTES];   /* Of the coins. */
     struct budget_table *budget; /* One account. */
     struct shadow_job *jobs;
-    int n_jobs;
+    int n_jobs, n_left;          /* All of them, and those of queries that left. */
     bool budget_told;            /* That the month's money is used up. */
 };
 
 const uint8_t *shadow_key(const struct service *service)
 {
     return service->shadowing->key;
+}
+
+struct shadow_job *shadow_jobs(const struct service *service)
+{
+    return service->shadowing->jobs;
 }
 
 static int set_budget(struct service *service, int64_t spent_nusd)
@@ -86,75 +92,20 @@ int shadowing_running(const struct service *service)
 struct shadowing_stats shadowing_stats(const struct service *service)
 {
     const struct config *config = service->snapshot->config;
+    int n_waiting_local = 0;
+    for (const struct shadow_job *job = service->shadowing->jobs; job != NULL; job = job->next)
+        n_waiting_local += job->asks_local;
     return (struct shadowing_stats){.n_running = shadowing_running(service),
+                                    .n_waiting_local = n_waiting_local,
                                     .month_nusd = budget_spent_nusd(service->shadowing->budget, account, clock_wall_ns()),
                                     .budget_nusd = config->shadow.share_ppm > 0 ? config->shadow.budget_nusd : 0};
 }
 
-/* ------------------------------------------------------------------ what is sampled */
-
-static const struct decide_target *first_target(const struct request *request)
-{
-    return &request->inputs->targets[request->decision.targets[0]];
-}
-
-/* Worst case of all calls of the judge. */
-static int64_t judge_worst_nusd(const struct request *request, size_t conversation_bytes)
-{
-    const struct config *config = request->snapshot->config;
-    const struct config_target *judge = &config->shadow.judge;
-    const struct price *price = prices_find(request->snapshot->prices, config->providers[judge->provider].name, judge->model);
-    /* A token is a byte at the least. */
-    struct token_usage usage = {.prompt_tokens = (int64_t)conversation_bytes + 2 * SHADOW_ANSWER_BYTES + JUDGE_FRAME_BYTES,
-                                .completion_tokens = JUDGE_TOKENS};
-    int64_t each = price_cost_nusd(price, &usage);
-    return each == MONEY_UNKNOWN || each > INT64_MAX / 4 ? MONEY_UNKNOWN : 2 * each;
-}
-
-static int64_t worst_nusd(const struct request *request, size_t conversation_bytes)
-{
-    int64_t remote = first_target(request)->worst_nusd, judge = judge_worst_nusd(request, conversation_bytes);
-    return remote == MONEY_UNKNOWN || judge == MONEY_UNKNOWN || remote > INT64_MAX / 2 ? MONEY_UNKNOWN : remote + judge;
-}
-
-/* May what the judge reads go there, as far as the question says? What the answers say is scanned later. */
-static bool judge_permitted(const struct request *request)
-{
-    const struct config *config = request->snapshot->config;
-    const struct verdict *verdict = request->verdict;
-    int provider = config->shadow.judge.provider;
-    return verdict->effect <= EFFECT_REDACT && (verdict->permitted >> provider & 1) != 0 && config->providers[provider].usable;
-}
-
-void shadowing_consider(struct request *request)
-{
-    const struct config *config = request->snapshot->config;
-    size_t conversation_bytes;
-    request->shadow_ppm = 0;
-    if (config->shadow.share_ppm == 0 || request->name.kind != NAME_AUTO || request->decision.kind != ROUTE_LOCAL || request->decision.n_targets == 0)
-        return;
-    /* An answer from documents is about what the remote was not shown, and its text is theirs. */
-    if (!request->scored || knowing_used(request) || !shadow_fits(&request->api, &conversation_bytes))
-        return;
-    if (!judge_permitted(request) || worst_nusd(request, conversation_bytes) == MONEY_UNKNOWN)
-        return;
-    if (request->verdict->effect == EFFECT_REDACT && request->redacted_body == NULL)
-        return;
-    if (shadow_sampled(request->service->shadowing->key, request->decision_id, config->shadow.share_ppm))
-        request->shadow_ppm = config->shadow.share_ppm;
-}
-
 /* ------------------------------------------------------------------ the end */
 
-static void release(struct shadow_job *job)
+void shadow_free(struct shadow_job *job)
 {
-    struct shadowing *shadowing = job->service->shadowing;
-    if (job->link != NULL) {
-        if (job->next != NULL)
-            job->next->link = job->link;
-        *job->link = job->next;
-        shadowing->n_jobs--;
-    }
+    shadow_leave_local(job);
     for (int i = 0; i < 2; i++)
         json_decref(job->calls[i].body);
     struct buffer *texts[] = {&job->local, &job->answer, &job->said};
@@ -164,31 +115,55 @@ static void release(struct shadow_job *job)
         buffer_release(texts[i]);
     }
     arena_release(&job->arena);
-    struct request *request = job->link != NULL ? job->request : NULL;
     free(job);
+}
+
+static void release(struct shadow_job *job)
+{
+    struct shadowing *shadowing = job->service->shadowing;
+    struct request *request = job->link != NULL ? job->request : NULL;
+    if (job->link != NULL) {
+        if (job->next != NULL)
+            job->next->link = job->link;
+        *job->link = job->next;
+        shadowing->n_jobs--;
+        shadowing->n_left -= job->left;
+    }
+    shadow_free(job);
     if (request != NULL)
         request_unpin(request);
+}
+
+/* Is what the sample says about what answers now, in the eyes of the one who judges now? */
+static bool is_in_force(const struct shadow_job *job)
+{
+    const struct request *request = job->request;
+    const struct config *config = request->snapshot->config;
+    const char *head = scoring_head(request);
+    struct standing standing;
+    char judge[sizeof standing.judge];
+    standing_get(job->service, &standing);
+    snprintf(judge, sizeof judge, "%s/%s", config->providers[job->judge.provider].name, job->judge.model);
+    return ledger_scope_has(&standing.scope, config->sha256, head != NULL ? head : "", request->snapshot->answers_id) &&
+           (standing.judge[0] == '\0' || strcmp(standing.judge, judge) == 0);
 }
 
 /* The one place from which verdicts go to whatever learns from them. */
 static void learn(const struct shadow_job *job, int recorded)
 {
     const struct request *request = job->request;
-    const char *head = scoring_head(request);
-    double probability = (double)job->probability_ppm / 1e6;
+    const char *tenant = request->has_key ? request->key.tenant : NULL;
+    bool in_force = is_in_force(job), lost = job->outcome == SHADOW_UNJUDGED, worse = job->outcome == SHADOW_REMOTE_BETTER;
     if (request->inputs->goal.kind != GOAL_MAX_REGRET)
         return; /* No max_regret is asked for: the row is all there is to it. */
-    struct shadow_verdict verdict = {
-        .tenant = request->has_key ? request->key.tenant : NULL,
-        .config_sha256 = request->snapshot->config->sha256,
-        .head_id = head != NULL ? head : "",
-        .max_regret = request->inputs->max_regret,
-        .remote_better = job->outcome == SHADOW_REMOTE_BETTER,
-    };
-    feedback_shadowed(job->service, &verdict, recorded);
-    struct aiming_sample sample = {.tenant = verdict.tenant, .decision_id = request->decision_id, .inputs = request->inputs, .regret = verdict.remote_better,
-                                   .probability = probability, .least_probability = probability};
-    if (recorded == 0 && strcmp(verdict.config_sha256, job->service->snapshot->config->sha256) == 0)
+    struct drifting_sample tested = {.tenant = tenant, .in_force = in_force, .max_regret = request->inputs->max_regret, .remote_better = worse};
+    if (!job->left && !lost)
+        drifting_sampled(job->service, &tested, recorded);
+    else if (recorded < 0)
+        drifting_unsure(job->service);
+    struct aiming_sample sample = {.tenant = tenant, .decision_id = request->decision_id, .inputs = request->inputs, .worse = worse, .lost = lost,
+                                   .probability_ppm = job->probability_ppm, .other_ppm = job->other_ppm};
+    if (recorded == 0 && in_force)
         aiming_sampled(job->service, &sample);
 }
 
@@ -205,11 +180,10 @@ static const char *price_version_of(const struct request *request)
     return request->snapshot->prices != NULL ? prices_version(request->snapshot->prices) : NULL;
 }
 
-static int append(struct shadow_job *job, const char *reason)
+static int append(struct shadow_job *job, const char *reason, bool learns)
 {
     struct request *request = job->request;
     const struct config *config = request->snapshot->config;
-    bool judged = job->outcome != SHADOW_UNJUDGED;
     struct ledger_shadow row = {
         .decision_id = request->decision_id,
         .time_ns = clock_wall_ns(),
@@ -232,8 +206,17 @@ static int append(struct shadow_job *job, const char *reason)
         .remote_us = job->remote_us >= 0 ? job->remote_us : LEDGER_NULL,
         .judge_us = job->judge_us >= 0 ? job->judge_us : LEDGER_NULL,
         .total_us = clock_now_us() - job->begun_us,
+        .other_ppm = job->other_ppm,
     };
-    return ledger_append_shadow(job->service->ledger, &row, judged ? job->service->port : NULL, judged ? on_recorded : NULL, job);
+    return ledger_append_shadow(job->service->ledger, &row, learns ? job->service->port : NULL, learns ? on_recorded : NULL, job);
+}
+
+/* Reserved when it was drawn, whatever came of it. */
+static void settle(struct shadow_job *job)
+{
+    if (job->reserved)
+        budget_settle(job->service->shadowing->budget, account, job->reserved_nusd, job->cost_nusd, clock_wall_ns());
+    job->reserved = false;
 }
 
 void shadow_finish(struct shadow_job *job, enum shadow_outcome outcome, const char *reason)
@@ -245,17 +228,18 @@ void shadow_finish(struct shadow_job *job, enum shadow_outcome outcome, const ch
         relay_free(job->relay);
         job->relay = NULL;
     }
+    shadow_leave_local(job);
     job->outcome = outcome;
-    int status = append(job, reason);
-    if (job->reserved)
-        budget_settle(service->shadowing->budget, account, job->reserved_nusd, job->cost_nusd, clock_wall_ns());
-    metrics_shadow(service->metrics, metric[outcome], job->cost_nusd);
+    bool lost = outcome == SHADOW_UNJUDGED && shadowed_is_lost(reason), learns = outcome != SHADOW_UNJUDGED || lost;
+    int status = append(job, reason, learns);
+    settle(job);
+    metrics_shadow(service->metrics, metric[outcome], job->left, lost, job->cost_nusd);
     if (status < 0)
         log_event(LOG_ERROR, "shadow_unrecorded", "%s: the ledger takes no row for its shadow sample", job->request->decision_id);
     else
-        log_event(LOG_INFO, "shadowed", "%s: %s (%s), remote %s/%s, %d calls of the judge", job->request->decision_id, shadow_outcome_name(outcome), reason,
-                  job->remote.provider, job->remote.model, job->n_called);
-    if (status == 0 && outcome != SHADOW_UNJUDGED)
+        log_event(LOG_INFO, "shadowed", "%s: %s (%s), %s, remote %s/%s, %d calls of the judge", job->request->decision_id, shadow_outcome_name(outcome), reason,
+                  job->left ? "left" : "stayed", job->remote.provider, job->remote.model, job->n_called);
+    if (status == 0 && learns)
         job->waiting = true; /* on_recorded lets it go. */
     else
         release(job);
@@ -271,6 +255,8 @@ static void on_planned(void *user, int status)
         shadow_finish(job, SHADOW_UNJUDGED, job->stopped);
     else if (status < 0)
         shadow_finish(job, SHADOW_UNJUDGED, "ledger");
+    else if (job->left)
+        shadow_ask_local(job);
     else
         shadow_ask(job);
 }
@@ -290,23 +276,20 @@ static int append_plan(struct shadow_job *job)
         .effect = effect_name(request->verdict->effect),
         .reserved_nusd = job->reserved_nusd,
         .price_version = price_version_of(request),
+        .other_ppm = job->other_ppm,
     };
     return ledger_append_shadow_plan(job->service->ledger, &plan, job->service->port, on_planned, job);
 }
 
-/* Is it over before it has begun? NULL: no. */
-static const char *obstacle(struct shadow_job *job)
+const char *shadow_gate(struct shadow_job *job)
 {
     struct service *service = job->service;
     struct shadowing *shadowing = service->shadowing;
-    const struct request *request = job->request;
-    const struct config *config = request->snapshot->config;
+    const struct config *config = job->request->snapshot->config;
     const struct breaker *breaker = upstream_breaker(service->upstream, config->providers[job->judge.provider].name);
     if (service->drain_until_us > 0)
         return "draining";
-    if (request->snapshot != service->snapshot)
-        return "reloaded";
-    if (shadowing->n_jobs >= SHADOW_MAX_JOBS || service->n_requests - shadowing->n_jobs > 1 + config->limits.max_requests / 2)
+    if (service->n_requests - shadowing->n_jobs > 1 + config->limits.max_requests / 2)
         return "load";
     if (breaker == NULL || !breaker_allows(breaker, clock_now_us()))
         return "judge_down";
@@ -319,59 +302,72 @@ static const char *obstacle(struct shadow_job *job)
     return "budget";
 }
 
-static struct shadow_job *job_new(struct request *request)
+void shadowing_take_answer(struct request *request, const json_t *answer)
 {
-    struct shadow_job *job = calloc(1, sizeof *job);
-    size_t conversation_bytes = 0;
-    if (job == NULL)
-        return NULL;
-    job->service = request->service;
-    job->request = request;
-    job->remote = *first_target(request);
-    job->judge = request->snapshot->config->shadow.judge;
-    job->probability_ppm = request->shadow_ppm;
-    job->local_first = shadow_local_first(job->service->shadowing->key, request->decision_id);
-    job->remote_us = job->judge_us = -1;
-    job->begun_us = clock_now_us();
-    job->deadline_us = job->begun_us + LONGEST_SAMPLE_US;
-    (void)shadow_fits(&request->api, &conversation_bytes);
-    job->reserved_nusd = worst_nusd(request, conversation_bytes);
-    arena_init(&job->arena, (size_t)16 << 20);
-    buffer_init(&job->local, SHADOW_ANSWER_BYTES);
-    buffer_init(&job->answer, SHADOW_ANSWER_BYTES);
-    buffer_init(&job->said, 1024);
-    return job;
+    str text;
+    bool stopped;
+    struct shadow_job *job = request->shadow;
+    if (job != NULL && job->left)
+        job->good = shadow_read_answer(answer, &text, &stopped) && stopped && shadow_keep_answer(job, text);
+}
+
+/* The caller's own answer as the sample's, and no second copy of it. False: it is no whole text, or is not from where it was decided. */
+static bool take_own_answer(struct shadow_job *job)
+{
+    struct request *request = job->request;
+    struct choice *choice = &request->choices[0];
+    char route[DECIDE_ROUTE_BYTES] = "local";
+    if (job->left)
+        snprintf(route, sizeof route, "remote:%s/%s", job->remote.provider, job->remote.model);
+    if (strcmp(request->route, route) != 0 || request->calls_sent || request->usage.dropped_tokens > 0 || choice->text.failed ||
+        choice->text.n > SHADOW_ANSWER_BYTES)
+        return false;
+    bool whole_remote = job->left && !request->api.stream; /* shadowing_take_answer has it. */
+    bool good = whole_remote ? job->good : buffer_append_str(job->left ? &job->answer : &job->local, buffer_str(&choice->text)) == 0;
+    struct buffer *copies[] = {&choice->text, &request->out};
+    for (int i = 0; i < 2; i++) {
+        if (copies[i]->data != NULL)
+            bytes_wipe(copies[i]->data, copies[i]->n);
+        buffer_clear(copies[i]);
+    }
+    return good;
 }
 
 void shadowing_begin(struct request *request, const char *result, int64_t status, const char *finish_reason)
 {
+    struct shadow_job *job = request->shadow;
     bool whole = strcmp(result, "ok") == 0 && status == 200 && finish_reason != NULL && strcmp(finish_reason, "stop") == 0;
-    if (request->shadow_ppm == 0 || !whole || strcmp(request->route, "local") != 0 || request->seams > 0 || request->n_choices != 1 ||
-        cascade_left(request)) /* It was sent for want of a better. */
+    request->shadow = NULL;
+    if (job == NULL)
         return;
-    struct choice *choice = &request->choices[0];
-    if (choice->text.failed || choice->text.n > SHADOW_ANSWER_BYTES || request->usage.dropped_tokens > 0)
-        return;
-    struct shadow_job *job = job_new(request);
-    if (job == NULL || buffer_append_str(&job->local, buffer_str(&choice->text)) < 0) {
-        log_event(LOG_ERROR, "shadow_unrecorded", "%s: no memory for its shadow sample", request->decision_id);
-        free(job);
-        return;
-    }
-    const char *reason = obstacle(job);
-    if (reason == NULL && append_plan(job) < 0)
-        reason = "ledger";
-    if (reason != NULL) {
-        shadow_finish(job, SHADOW_UNJUDGED, reason);
+    /* What the cascade got back was sent for want of a better. */
+    if (!whole || request->seams > 0 || request->n_choices != 1 || cascade_left(request) || !take_own_answer(job)) {
+        settle(job);
+        shadow_free(job);
         return;
     }
     struct shadowing *shadowing = job->service->shadowing;
-    job->waiting = true;
+    job->begun_us = clock_now_us();
+    job->deadline_us = job->begun_us + LONGEST_SAMPLE_US;
+    job->n_attempts = request->n_attempts;
+    const char *reason = job->gate;
+    if (reason == NULL && job->service->drain_until_us > 0)
+        reason = "draining";
+    if (reason == NULL && request->snapshot != job->service->snapshot)
+        reason = "reloaded";
+    if (reason == NULL && (job->left ? shadowing->n_left : shadowing->n_jobs - shadowing->n_left) >= SHADOW_MAX_JOBS)
+        reason = "busy";
+    if (reason == NULL && append_plan(job) < 0)
+        reason = "ledger";
+    job->waiting = reason == NULL;
     job->next = shadowing->jobs;
     job->link = &shadowing->jobs;
     if (job->next != NULL)
         job->next->link = &job->next;
     shadowing->jobs = job;
     shadowing->n_jobs++;
+    shadowing->n_left += job->left;
     request->n_pins++;
+    if (reason != NULL)
+        shadow_finish(job, SHADOW_UNJUDGED, reason);
 }

@@ -31,7 +31,7 @@ static void stream_part(struct spoken *spoken, enum answer_part part, str text)
     int call = answer_reader_calls(spoken->reader) - 1;
     switch (part) {
     case ANSWER_CONTENT:
-        if (caching_gathers(request) || knowing_used(request) || request->shadow_ppm > 0)
+        if (caching_gathers(request) || knowing_used(request) || request->shadow != NULL)
             buffer_append_str(&choice->text, text);
         chunk_text(&request->head, spoken->index, text, take_logprobs(request, choice), &request->out);
         logprob_lists_clear(&choice->logprobs);

@@ -31,6 +31,8 @@ void engine_end_session(struct engine *engine, struct session *session, enum fin
     if (status == 0 && reason != FINISH_CANCELLED)
         status = session_publish(session, &any);
     session->shared.ended = true;
+    if (session->background)
+        engine->has_background = false;
     engine->stats.n_cached_tokens += session->n_cached;
     session->shared.reason = status < 0 ? FINISH_ERROR : reason;
     session->shared.usage = (struct usage){(int)session->n_prompt, session->n_cached, session->n_generated, session->n_dropped};
@@ -46,6 +48,10 @@ void engine_end_session(struct engine *engine, struct session *session, enum fin
 static void forget(struct engine *engine, struct session *session)
 {
     guesses_release(&session->guesses);
+    if (session->background) {
+        kv_free(session->kv); /* Nobody's beginning is to leave the cache for it. */
+        session->kv = NULL;
+    }
     if (session->kv != NULL) {
         prefix_cache_put(&engine->cache, session->ids, session->kv, session->kind);
         session->kv = NULL;
@@ -61,17 +67,20 @@ static void forget(struct engine *engine, struct session *session)
 
 static void sweep(struct engine *engine)
 {
-    int n = 0;
+    int n = 0, n_front = 0;
     for (int i = 0; i < engine->n_running; i++) {
         struct session *session = engine->running[i];
         if (atomic_load(&session->cancelled))
             engine_end_session(engine, session, FINISH_CANCELLED, NULL);
-        if (session->state == SESSION_DONE)
+        if (session->state == SESSION_DONE) {
             forget(engine, session);
-        else
-            engine->running[n++] = session;
+            continue;
+        }
+        engine->running[n++] = session;
+        n_front += !session->background;
     }
     engine->n_running = n;
+    engine->n_front = n_front;
     struct session **link = &engine->waiting;
     while (*link != NULL) {
         struct session *session = *link;
@@ -85,21 +94,33 @@ static void sweep(struct engine *engine)
     }
 }
 
+static void run(struct engine *engine, struct session **link)
+{
+    struct session *session = *link;
+    *link = session->next;
+    session->next = NULL;
+    session->state = SESSION_RUNNING;
+    engine->running[engine->n_running++] = session;
+    engine->n_front += !session->background;
+}
+
+/* The background session takes nobody's place: it is passed over while others wait, and counts for none of the limits. */
 static void admit(struct engine *engine)
 {
-    while (engine->waiting != NULL && engine->n_running < engine->options.max_sessions &&
-           (!engine->memory_is_short || engine->n_running == 0)) {
-        struct session *session = engine->waiting;
-        engine->waiting = session->next;
-        session->next = NULL;
-        session->state = SESSION_RUNNING;
-        engine->running[engine->n_running++] = session;
+    struct session **link = &engine->waiting;
+    while (*link != NULL && engine->n_front < engine->options.max_sessions && (!engine->memory_is_short || engine->n_front == 0)) {
+        if ((*link)->background)
+            link = &(*link)->next;
+        else
+            run(engine, link);
     }
+    if (engine->waiting != NULL && engine->waiting->background && engine->waiting->next == NULL && engine->n_running < ENGINE_MOST_SESSIONS)
+        run(engine, &engine->waiting);
     pthread_mutex_lock(&engine->lock);
-    engine->stats.n_running = engine->n_running;
+    engine->stats.n_running = engine->n_front;
     engine->stats.n_waiting = 0;
     for (const struct session *session = engine->waiting; session != NULL; session = session->next)
-        engine->stats.n_waiting++;
+        engine->stats.n_waiting += !session->background;
     pthread_mutex_unlock(&engine->lock);
 }
 
@@ -149,7 +170,7 @@ static void *engine_main(void *arg)
         }
         sweep(engine);
         pthread_mutex_lock(&engine->lock);
-        engine->stats.n_running = engine->n_running;
+        engine->stats.n_running = engine->n_front;
         pthread_mutex_unlock(&engine->lock);
     }
     for (int i = 0; i < engine->n_running; i++)
@@ -177,8 +198,8 @@ int engine_start(struct engine **out, struct model *model, const struct engine_o
     engine->options = options != NULL ? *options : (struct engine_options){0};
     if (engine->options.max_sessions <= 0)
         engine->options.max_sessions = 64;
-    if (engine->options.max_sessions > ENGINE_MOST_SESSIONS)
-        engine->options.max_sessions = ENGINE_MOST_SESSIONS;
+    if (engine->options.max_sessions > ENGINE_MOST_SESSIONS - 1)
+        engine->options.max_sessions = ENGINE_MOST_SESSIONS - 1;
     if (engine->options.max_waiting <= 0)
         engine->options.max_waiting = 256;
     if (engine->options.step_prompt_tokens <= 0)
@@ -289,13 +310,18 @@ int engine_submit(struct engine *engine, const int32_t *prompt, size_t n_prompt,
     pthread_mutex_lock(&engine->lock);
     if (engine->stopping)
         status = error_set(err, WEIR_E_STATE, "engine", "is stopping");
-    else if (engine->stats.n_waiting + engine->n_submitted >= engine->options.max_waiting)
+    else if (session->background && engine->has_background)
+        status = error_set(err, WEIR_E_FULL, "engine", "one background session is there already");
+    else if (!session->background && engine->stats.n_waiting + engine->n_submitted >= engine->options.max_waiting)
         status = error_set(err, WEIR_E_FULL, "engine", "%d requests wait already", engine->options.max_waiting);
     else {
-        session->number = engine->next_number++;
+        session->number = session->background ? INT64_MAX : engine->next_number++;
+        engine->has_background |= session->background;
         *engine->submitted_end = session;
         engine->submitted_end = &session->next;
-        engine->n_submitted++;
+        engine->n_submitted += !session->background;
+        if (!session->background && atomic_load(&engine->behind))
+            atomic_store(&engine->interrupt, true);
         pthread_cond_signal(&engine->wake);
     }
     pthread_mutex_unlock(&engine->lock);
@@ -391,6 +417,17 @@ void session_free(struct session *session)
     pthread_mutex_unlock(&engine->lock);
     if (destroy)
         session_destroy(session);
+}
+
+void engine_hold(struct engine *engine, bool held)
+{
+    pthread_mutex_lock(&engine->lock);
+    engine->held = held;
+    if (held && atomic_load(&engine->behind))
+        atomic_store(&engine->interrupt, true);
+    if (!held)
+        pthread_cond_signal(&engine->wake);
+    pthread_mutex_unlock(&engine->lock);
 }
 
 void engine_stats(struct engine *engine, struct engine_stats *out)

@@ -6,7 +6,7 @@
 #include "engine/prefix_cache.h"
 #include "engine/session.h"
 
-enum { ENGINE_MOST_SESSIONS = 256 };
+enum { ENGINE_MOST_SESSIONS = 257 }; /* One of them in the background. */
 
 struct engine {
     struct model *model;
@@ -27,18 +27,22 @@ struct engine {
     pthread_cond_t wake;       /* Something to do for the engine's thread. */
     struct session *submitted; /* In order of arrival. */
     struct session **submitted_end;
-    int n_submitted;
+    int n_submitted;           /* Without a background one. */
     bool stopping;
+    bool has_background;       /* One is submitted, waits or runs. */
+    bool held;
     int64_t next_number;
     struct engine_stats stats;
 
     /* The engine's thread. */
     struct session *running[ENGINE_MOST_SESSIONS];
     int n_running;
+    int n_front;             /* Of them those that are not background. */
     struct session *waiting; /* Taken over from submitted, or put back for lack of memory. */
     struct prefix_cache cache;
     struct step *step;
     _Atomic bool interrupt; /* A session in a long step was cancelled. */
+    _Atomic bool behind;    /* The step under way is the background session's: a submission interrupts it. */
     bool memory_is_short;   /* A session was put back: admit none until one ends. */
 };
 

@@ -57,6 +57,7 @@ int session_new(struct session **out, struct engine *engine, const struct tokeni
     mailbox_init(&session->outbox);
     session->has_logprobs = sampling->logprobs;
     session->ignore_end = sampling->ignore_end;
+    session->background = sampling->background;
     session->shifts = sampling->context_shift;
     session->n_keep = sampling->n_keep;
     struct sampling settings = *sampling;

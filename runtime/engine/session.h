@@ -43,6 +43,7 @@ struct session {
     int n_cached;
     int n_keep, n_dropped;     /* Of context_shift. */
     bool has_logprobs, ignore_end, shifts;
+    bool background;           /* Numbered behind all others, so that it is the first to give way. */
     struct sampler sampler;
     struct answer answer;
     struct pick {

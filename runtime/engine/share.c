@@ -23,7 +23,7 @@ bool engine_share_prefix(struct engine *engine, struct session *session)
             best = other->kv;
         }
         /* Only on one that came before waits are made, so that two never wait for each other. */
-        if (other->number < session->number && common > n_coming)
+        if (other->number < session->number && !other->background && common > n_coming)
             n_coming = common;
     }
     if (n_coming >= n_best + WORTH_SHARING)

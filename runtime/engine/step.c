@@ -64,7 +64,7 @@ static bool put_back_youngest(struct engine *engine, const struct session *keep)
     if (youngest == NULL || youngest->number < keep->number)
         return false;
     kv_trim(youngest->kv, 0);
-    engine->memory_is_short = true;
+    engine->memory_is_short |= !youngest->background; /* Which was never counted on. */
     return true;
 }
 
@@ -85,8 +85,8 @@ static bool add_rows(struct engine *engine, struct session *session, int n)
     struct step *step = engine->step;
     int status = reserve(engine, session, n);
     if (status < 0) {
-        bool alone = engine->n_running == 1;
-        engine->memory_is_short = true;
+        bool alone = session->background || engine->n_front == 1;
+        engine->memory_is_short |= !session->background;
         if (alone || status != WEIR_E_FULL) {
             struct error err;
             error_set(&err, status, "kv", "no memory for %zu positions within the KV budget of %zu bytes", session->n_ids,
@@ -120,13 +120,13 @@ static bool add_rows(struct engine *engine, struct session *session, int n)
     return true;
 }
 
-/* Running, neither ended nor held up by its reader. */
+/* Running, neither ended nor held up by its reader, nor behind others. */
 static bool can_step(struct engine *engine, struct session *session)
 {
-    if (session->state != SESSION_RUNNING || session->n_planned > 0)
+    if (session->state != SESSION_RUNNING || session->n_planned > 0 || (session->background && engine->n_front > 0))
         return false;
     pthread_mutex_lock(&engine->lock);
-    bool paused = session_is_paused(session);
+    bool paused = session_is_paused(session) || (session->background && (engine->held || engine->n_submitted > 0));
     pthread_mutex_unlock(&engine->lock);
     return !paused;
 }
@@ -314,6 +314,15 @@ static void cross_border(const struct engine *engine, struct session *session)
         kv_trim(session->kv, 0);
 }
 
+/* By others, before the step was marked as the background session's. */
+static bool is_wanted(struct engine *engine)
+{
+    pthread_mutex_lock(&engine->lock);
+    bool wanted = engine->held || engine->n_submitted > 0;
+    pthread_mutex_unlock(&engine->lock);
+    return wanted;
+}
+
 int engine_step(struct engine *engine, struct error *err)
 {
     struct step *step = engine->step;
@@ -336,6 +345,10 @@ int engine_step(struct engine *engine, struct error *err)
                           .want = step->want, .reach = step->reach, .lora = step->has_lora ? step->lora : NULL, .cancel = &engine->interrupt};
     atomic_store(&engine->interrupt, false);
     mark_long(step, true);
+    bool behind = step->members[0]->background; /* Then it is the only one. */
+    atomic_store(&engine->behind, behind);
+    if (behind && is_wanted(engine))
+        atomic_store(&engine->interrupt, true);
     for (int i = 0; i < step->n_members; i++) /* One cancelled before it was marked. */
         if (atomic_load(&step->members[i]->cancelled))
             atomic_store(&engine->interrupt, true);
@@ -345,6 +358,7 @@ int engine_step(struct engine *engine, struct error *err)
         pool_run(pool, step->n_wanting, pick_some, engine);
     model_unlock(engine->model);
     mark_long(step, false);
+    atomic_store(&engine->behind, false);
     if (status == WEIR_E_CANCELLED) /* Caches are as before; the next step leaves the cancelled one out. */
         return step->n_rows;
     if (status < 0)
@@ -367,6 +381,7 @@ int engine_step(struct engine *engine, struct error *err)
     engine->stats.n_steps++;
     engine->stats.n_prompt_tokens += n_prompt;
     engine->stats.n_generated_tokens += n_picks;
+    engine->stats.n_background_tokens += behind ? n_picks : 0;
     engine->stats.n_drafted_tokens += n_guesses;
     engine->stats.n_accepted_tokens += n_picks - step->n_wanting;
     engine->stats.kv_used_bytes = kv_store_used_bytes(engine->store);

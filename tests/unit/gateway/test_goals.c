@@ -354,7 +354,8 @@ static void see_rows(void)
     struct error err = {0};
     n_rows = n_refuted = 0;
     ledger_settle(ledger);
-    cr_assert_eq(history_thresholds(path, config->sha256, "", see_row, NULL, &err), 0, "%s", err.text);
+    struct ledger_scope scope = {.config_sha256 = config->sha256, .head_id = "", .answers_id = "", .judge = ""};
+    cr_assert_eq(history_thresholds(path, &scope, see_row, NULL, &err), 0, "%s", err.text);
 }
 
 Test(goals, labels_move_a_tenants_threshold_each_time_on_record)

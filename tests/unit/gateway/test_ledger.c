@@ -1,5 +1,6 @@
 /* The ledger: accepted rows are kept, waiters are told the truth, a crash leaves one outcome for each decision, and tampering
  * is named. */
+#include "ledger/history.h"
 #include "ledger/ledger.h"
 #include "ledger/rated.h"
 #include "ledger/shadowed.h"
@@ -384,7 +385,11 @@ static void make_old(int version)
     struct ledger *ledger = open_ledger(0, NULL);
     append_pair(ledger, "old", true);
     ledger_close(ledger);
-    cr_assert_eq(change("DROP TABLE threshold; DROP TABLE judgement; PRAGMA user_version = 3"), SQLITE_OK);
+    cr_assert_eq(change("DROP VIEW shadowed; ALTER TABLE decision DROP COLUMN answers_id; ALTER TABLE shadow DROP COLUMN other_ppm;"
+                        "ALTER TABLE shadow_plan DROP COLUMN other_ppm; ALTER TABLE threshold DROP COLUMN answers_id;"
+                        "CREATE VIEW shadowed AS SELECT 1 AS x; PRAGMA user_version = 5"), SQLITE_OK);
+    if (version <= 3)
+        cr_assert_eq(change("DROP TABLE threshold; DROP TABLE judgement; PRAGMA user_version = 3"), SQLITE_OK);
     if (version <= 2)
         cr_assert_eq(change("DROP VIEW shadowed; DROP TABLE shadow; DROP TABLE shadow_plan; PRAGMA user_version = 2"), SQLITE_OK);
     if (version == 1)
@@ -393,7 +398,7 @@ static void make_old(int version)
 
 Test(ledger, an_old_file_is_verified_as_it_is_and_takes_new_rows_once_opened)
 {
-    for (int version = 1; version <= 3; version++) {
+    for (int version = 1; version <= 5; version += version == 3 ? 2 : 1) {
         struct verify_report report;
         struct error err = {0};
         make_old(version);
@@ -408,7 +413,7 @@ Test(ledger, an_old_file_is_verified_as_it_is_and_takes_new_rows_once_opened)
                 judge(ledger, "old", true);
             ledger_close(ledger);
         }
-        cr_assert_eq(ask("PRAGMA user_version"), 5);
+        cr_assert_eq(ask("PRAGMA user_version"), 6);
         cr_assert_eq(ask("SELECT count(*) FROM feedback"), 2);
         cr_assert_eq(ask("SELECT rating = 0.25 AND route = 'remote:p/m' FROM rating WHERE decision_id = 'old'"), 1, "the last one counts");
         cr_assert_eq(ask("SELECT probability = 0.02 AND outcome = 'tie' AND remote = 'p/m' AND judge = 'q/j' FROM shadowed WHERE decision_id = 'old'"), 1);
@@ -450,7 +455,6 @@ static int add_up_shadows(void *user, const struct shadowed *shadowed)
     int *seen = user;
     cr_assert(shadowed->max_regret == 0.25 && shadowed->gain == 0.125 && shadowed->probability == 0.02);
     cr_assert_str_eq(shadowed->tenant, "t");
-    cr_assert_str_eq(shadowed->head_id, "h");
     seen[0]++;
     seen[1] += shadowed->remote_better;
     return 0;
@@ -468,15 +472,96 @@ Test(ledger, judged_samples_of_a_configuration_are_read_back)
         struct ledger_decision d = decision(id);
         d.tenant = "t";
         d.head_id = "h";
+        d.route = i == 3 ? "remote:p/m" : "local";
         d.config_sha256 = i == 4 ? "before" : "now";
         d.inputs = "{\"name\":\"auto\",\"max_regret\":0.25,\"score\":{\"gain\":0.125}}";
         cr_assert_eq(ledger_append_decision(ledger, &d, NULL, NULL, NULL), 0);
         append_shadow(ledger, id, outcomes[i], 1);
     }
     ledger_settle(ledger);
-    cr_assert_eq(shadowed_each(path, "now", add_up_shadows, seen, &err), 0, "%s", err.text);
-    cr_assert(seen[0] == 3 && seen[1] == 1, "%d %d", seen[0], seen[1]);
+    struct ledger_scope scope = {.config_sha256 = "now", .head_id = "h", .answers_id = "", .judge = "q/j"};
+    cr_assert_eq(shadowed_each(path, &scope, add_up_shadows, seen, &err), 0, "%s", err.text);
+    cr_assert(seen[0] == 2 && seen[1] == 1, "what left is no local answer: %d %d", seen[0], seen[1]);
+    scope.judge = "q/other";
+    cr_assert_eq(shadowed_each(path, &scope, add_up_shadows, seen, &err), 0);
+    cr_assert_eq(seen[0], 2, "another judge's samples");
+    scope.judge = "";
+    cr_assert_eq(shadowed_each(path, &scope, add_up_shadows, seen, &err), 0);
+    cr_assert_eq(seen[0], 4, "nobody judges now: what was judged stays true");
     ledger_close(ledger);
+}
+
+static int see_label(void *user, const struct history_label *label)
+{
+    char *seen = user;
+    size_t n = strlen(seen);
+    snprintf(seen + n, 200 - n, "%s%s%s:%d/%d ", label->decision_id, label->worse ? "-" : "+", label->lost ? "?" : "", (int)label->probability_ppm, (int)label->other_ppm);
+    return 0;
+}
+
+static int count_threshold(void *user, const struct history_threshold *row)
+{
+    ++*(int *)user;
+    return row->new_ppm == 200000 ? 0 : WEIR_E_INVALID;
+}
+
+Test(ledger, labels_count_while_what_answers_is_the_same_whatever_else_is_configured)
+{
+    static const struct {
+        const char *config, *answers, *head, *route, *outcome, *reason;
+    } cases[] = {
+        {"then", "pair", "h", "local", "tie", "judge"},                    /* d0: another configuration, the same pair. */
+        {"now", "pair", "h", "remote:p/m", "remote_better", "judge"},      /* d1: what left. */
+        {"now", "pair", "h", "remote:p/m", "unjudged", "late"},            /* d2: lost. */
+        {"now", "pair", "h", "local", "unjudged", "judge_failed"},         /* d3: nobody was asked. */
+        {"now", "other pair", "h", "local", "tie", "judge"},               /* d4 */
+        {"now", "pair", "another", "local", "tie", "judge"},               /* d5 */
+        {"now", NULL, "h", "local", "local_better", "judge"},              /* d6: of an older Weir, under this very configuration. */
+        {"then", NULL, "h", "local", "local_better", "judge"},             /* d7 */
+    };
+    struct ledger *ledger = open_ledger(0, NULL);
+    struct error err = {0};
+    for (int i = 0; i < 8; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "d%d", i);
+        struct ledger_decision d = decision(id);
+        d.route = cases[i].route;
+        d.config_sha256 = cases[i].config;
+        d.answers_id = cases[i].answers;
+        d.head_id = cases[i].head;
+        d.inputs = "{\"name\":\"auto\",\"max_regret\":0.25}";
+        struct ledger_shadow s = shadow(id, cases[i].outcome, 1);
+        s.reason = cases[i].reason;
+        s.other_ppm = i == 1 ? 5000 : 0;
+        cr_assert_eq(ledger_append_decision(ledger, &d, NULL, NULL, NULL), 0);
+        cr_assert_eq(ledger_append_shadow(ledger, &s, NULL, NULL, NULL), 0);
+    }
+    struct ledger_threshold t = {.reason = "supported", .new_ppm = 200000, .config_sha256 = "then", .head_id = "h"};
+    static const char *const ids[] = {"pair:q/j", "pair:", "pair:another/judge", "other pair:q/j", NULL};
+    for (int i = 0; i < 5; i++) {
+        t.answers_id = ids[i];
+        cr_assert_eq(ledger_append_threshold(ledger, &t), 0);
+    }
+    ledger_settle(ledger);
+    char seen[200] = "";
+    int n = 0;
+    struct ledger_scope scope = {.config_sha256 = "now", .head_id = "h", .answers_id = "pair", .judge = "q/j"};
+    cr_assert_eq(history_labels(path, &scope, see_label, seen, &err), 0, "%s", err.text);
+    cr_assert_str_eq(seen, "d0+:20000/0 d1-:20000/5000 d2+?:20000/0 d6+:20000/0 ");
+    cr_assert_eq(history_thresholds(path, &scope, count_threshold, &n, &err), 0, "%s", err.text);
+    cr_assert_eq(n, 2, "moved by samples of this judge, or by none");
+    scope.judge = "";
+    cr_assert_eq(history_thresholds(path, &scope, count_threshold, &n, &err), 0);
+    cr_assert_eq(n, 5, "nobody judges now");
+    cr_assert(ledger_scope_has(&scope, "then", "h", "pair") && !ledger_scope_has(&scope, "now", "h", "other") && !ledger_scope_has(&scope, "now", "", "pair") &&
+              ledger_scope_has(&scope, "now", "h", "") && !ledger_scope_has(&scope, "then", "h", ""));
+    struct verify_report report;
+    ledger_close(ledger);
+    cr_assert_eq(ledger_verify(path, &report, &err), 0, "%s", err.text);
+    cr_assert_eq(change("UPDATE shadow SET other_ppm = 6000 WHERE decision_id = 'd1'"), SQLITE_OK);
+    cr_assert_eq(ledger_verify(path, &report, &err), WEIR_E_INVALID);
+    cr_assert_eq(change("UPDATE shadow SET other_ppm = 5000 WHERE decision_id = 'd1'; UPDATE shadow SET other_ppm = 5000 WHERE decision_id = 'd0'"), SQLITE_OK);
+    cr_assert_eq(ledger_verify(path, &report, &err), WEIR_E_INVALID, "one that was not there is a change too");
 }
 
 Test(ledger, settled_rows_are_in_the_file)
@@ -543,7 +628,8 @@ Test(ledger, ratings_are_read_back_in_order_with_the_ones_they_replace)
     cr_assert_eq(rated_find(path, "d0", &rated, &err), 0);
     cr_assert(rated.rated_before && !rated.was_down);
     int seen[4] = {0};
-    cr_assert_eq(rated_each(path, "now", add_up, seen, &err), 0, "%s", err.text);
+    struct ledger_scope scope = {.config_sha256 = "now", .head_id = "", .answers_id = "", .judge = ""};
+    cr_assert_eq(rated_each(path, &scope, add_up, seen, &err), 0, "%s", err.text);
     cr_assert(seen[0] == 2 && seen[1] == 1 && seen[2] == 1 && seen[3] == 1, "%d %d %d %d", seen[0], seen[1], seen[2], seen[3]);
     ledger_close(ledger);
 }

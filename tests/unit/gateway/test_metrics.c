@@ -154,13 +154,18 @@ Test(metrics, ratings_and_drift_alarms_are_counted_by_route)
 Test(metrics, shadow_samples_are_counted_by_what_came_of_them)
 {
     struct metrics *metrics = metrics_new();
-    metrics_shadow(metrics, METRIC_REMOTE_BETTER, 1500000000);
-    metrics_shadow(metrics, METRIC_REMOTE_BETTER, 500000000);
-    metrics_shadow(metrics, METRIC_UNJUDGED, -1);
+    metrics_shadow(metrics, METRIC_REMOTE_BETTER, false, false, 1500000000);
+    metrics_shadow(metrics, METRIC_REMOTE_BETTER, false, false, 500000000);
+    metrics_shadow(metrics, METRIC_UNJUDGED, false, false, -1);
+    metrics_shadow(metrics, METRIC_UNJUDGED, true, true, 0);
+    metrics_shadow(metrics, METRIC_TIE, true, false, 0);
+    metrics_shadow_local(metrics, 7);
     char *text = scrape(metrics);
     cr_assert_eq(value(text, "weir_shadow_total{outcome=\"remote_better\"}"), 2);
     cr_assert_eq(value(text, "weir_shadow_total{outcome=\"unjudged\"}"), 1);
     cr_assert_eq(value(text, "weir_shadow_total{outcome=\"tie\"}"), 0);
+    cr_assert(value(text, "weir_shadow_left_total{outcome=\"tie\"}") == 1 && value(text, "weir_shadow_left_total{outcome=\"unjudged\"}") == 1);
+    cr_assert(value(text, "weir_shadow_lost_total") == 1 && value(text, "weir_shadow_local_tokens_total") == 7);
     cr_assert_eq(value(text, "weir_shadow_cost_usd_total"), 2);
     cr_assert_eq(value(text, "weir_shadow_unknown_costs_total"), 1, "an unknown cost is not zero");
     free(text);
