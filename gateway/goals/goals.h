@@ -12,7 +12,7 @@
 
 #include "decide/decide.h"
 #include "goals/evidence.h"
-#include "ledger/query.h"
+#include "ledger/reader.h"
 
 enum { GOALS_MAX_TENANTS = 10000, GOALS_MAX_LABELLED = 1000, GOALS_MAX_SHOWN = 64 };
 

@@ -3,7 +3,7 @@
 #ifndef WEIR_LEDGER_HISTORY_H
 #define WEIR_LEDGER_HISTORY_H
 
-#include "ledger/query.h"
+#include "ledger/reader.h"
 #include "ledger/shadowed.h"
 
 /* How far back decisions are read: so many rows of the tree. */

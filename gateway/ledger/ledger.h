@@ -174,7 +174,7 @@ struct ledger_threshold {
     int64_t regret_ppm;        /* … and their mean loss. */
     int64_t confidence_ppm;
     const char *config_sha256, *head_id;
-    const char *answers_id;    /* As a decision's, and the judge of the samples behind it (ledger/query.h); NULL: not known. */
+    const char *answers_id;    /* As a decision's, and the judge of the samples behind it (ledger/reader.h); NULL: not known. */
 };
 
 /* All thread-safe. port and done may be NULL (no callback). Errors: WEIR_E_FULL, WEIR_E_MEMORY, WEIR_E_STATE (closing);

@@ -3,7 +3,7 @@
 #ifndef WEIR_LEDGER_RATED_H
 #define WEIR_LEDGER_RATED_H
 
-#include "ledger/query.h"
+#include "ledger/reader.h"
 
 struct rated {
     char tenant[64];           /* Who asked; "": nobody with a key. */

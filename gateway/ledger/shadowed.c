@@ -15,12 +15,12 @@ bool shadowed_is_lost(const char *reason)
     return strstr(SHADOWED_LOST, quoted) != NULL;
 }
 
-static int sample_row(void *user, struct query *query)
+static int sample_row(void *user, struct reader *reader)
 {
     const struct reading *reading = user;
-    struct shadowed shadowed = {.max_regret = query_number(query, 1), .gain = query_is_null(query, 2) ? (double)NAN : query_number(query, 2),
-                                .probability = query_number(query, 3), .remote_better = query_integer(query, 4) != 0};
-    query_copy(query, 0, shadowed.tenant, sizeof shadowed.tenant);
+    struct shadowed shadowed = {.max_regret = reader_number(reader, 1), .gain = reader_is_null(reader, 2) ? (double)NAN : reader_number(reader, 2),
+                                .probability = reader_number(reader, 3), .remote_better = reader_integer(reader, 4) != 0};
+    reader_copy(reader, 0, shadowed.tenant, sizeof shadowed.tenant);
     return reading->fn(reading->user, &shadowed);
 }
 
@@ -28,26 +28,26 @@ int shadowed_each(const char *path, const struct ledger_scope *scope, shadowed_f
 {
     static const char sql[] = "SELECT s.tenant, json_extract(d.inputs, '$.max_regret'), json_extract(d.inputs, '$.score.gain'), s.probability_ppm / 1e6,"
                               " s.outcome = 'remote_better' FROM shadow s JOIN decision d USING (decision_id) WHERE s.outcome <> 'unjudged' AND d.route = 'local'"
-                              " AND " QUERY_IN_SCOPE("d") " AND " QUERY_JUDGED_IN_SCOPE("s") " AND json_extract(d.inputs, '$.goal') IS NULL ORDER BY s.leaf_index";
-    struct query query;
+                              " AND " LEDGER_IN_SCOPE("d") " AND " LEDGER_JUDGED_IN_SCOPE("s") " AND json_extract(d.inputs, '$.goal') IS NULL ORDER BY s.leaf_index";
+    struct reader reader;
     struct reading reading = {fn, user};
-    int status = query_open(&query, path, "shadow", sql, err);
-    query_bind_scope(&query, scope);
-    return query_each(&query, status, sample_row, &reading);
+    int status = reader_open(&reader, path, "shadow", sql, err);
+    reader_bind_scope(&reader, scope);
+    return reader_each(&reader, status, sample_row, &reading);
 }
 
 int shadowed_month_nusd(const char *path, int64_t wall_ns, int64_t *out, struct error *err)
 {
     static const char sql[] = "SELECT coalesce(sum(coalesce(cost_nusd, reserved_nusd)), 0) FROM shadow WHERE time_ns >="
                               " CAST(strftime('%s', ?1 / 1000000000, 'unixepoch', 'start of month') AS INTEGER) * 1000000000";
-    struct query query;
-    int status = query_open(&query, path, "shadow", sql, err);
+    struct reader reader;
+    int status = reader_open(&reader, path, "shadow", sql, err);
     *out = 0;
-    query_bind_integer(&query, 1, wall_ns);
-    if (status == 0 && (status = query_next(&query)) > 0) {
-        *out = query_integer(&query, 0);
+    reader_bind_integer(&reader, 1, wall_ns);
+    if (status == 0 && (status = reader_next(&reader)) > 0) {
+        *out = reader_integer(&reader, 0);
         status = 0;
     }
-    query_close(&query);
+    reader_close(&reader);
     return status;
 }

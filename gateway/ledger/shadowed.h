@@ -3,7 +3,7 @@
 #ifndef WEIR_LEDGER_SHADOWED_H
 #define WEIR_LEDGER_SHADOWED_H
 
-#include "ledger/query.h"
+#include "ledger/reader.h"
 
 struct shadowed {
     char tenant[64];     /* "": nobody with a key. */

@@ -3,7 +3,7 @@
 #ifndef WEIR_REQUEST_STANDING_H
 #define WEIR_REQUEST_STANDING_H
 
-#include "ledger/query.h"
+#include "ledger/reader.h"
 #include "request/service.h"
 
 /* Sets snapshot->answers_id: of the answering model and how it draws, the encoder that scores are made with, the remote targets of `auto` in their order,

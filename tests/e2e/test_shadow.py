@@ -347,10 +347,10 @@ def test_a_drain_waits_for_no_sample_and_no_caller_waits_for_one(folder, far, ju
     with start(folder / "drained", far, judge) as weir:
         ids = [answered(weir).headers["x-weir-decision-id"] for _ in range(12)]
         found = lambda reason: {row["decision_id"] for row in select(weir, "select decision_id from shadow where reason = ?", reason)}
-        wait_for(lambda: len(found("load")) == 4, "what is beyond the eight")
+        wait_for(lambda: len(found("busy")) == 4, "what is beyond the eight")
         assert metric(weir, "weir_shadow_running") == 8 and metric(weir, "weir_requests_in_flight") == 0
         assert weir.stop() == 0
-        assert found("load") | found("draining") == set(ids) and len(found("draining")) == 8
+        assert found("busy") | found("draining") == set(ids) and len(found("draining")) == 8
         assert_books_balance(weir)
         assert verify(weir).returncode == 0
 
