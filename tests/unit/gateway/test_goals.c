@@ -435,6 +435,83 @@ Test(goals, a_start_takes_ratings_and_judged_samples_from_the_ledger)
     stop();
 }
 
+/* The i-th query of a tenant, on one side or the other, its sample's row and its label. */
+static int sample(const char *tenant, int i)
+{
+    bool left = ask(tenant, i % 3 == 0 ? 0.15 : 0.05, 0), lost = i % 40 == 17;
+    cr_assert_eq(left, i % 3 == 0);
+    char id[32];
+    snprintf(id, sizeof id, "d%d", n_asked - 1);
+    struct ledger_shadow row = {.decision_id = id, .time_ns = now_ns, .tenant = tenant, .probability_ppm = left ? 500000 : 400000, .other_ppm = left ? 400000 : 500000,
+                                .outcome = lost ? "unjudged" : "tie", .reason = lost ? "late" : "judge", .provider = "p", .provider_model = "m",
+                                .judge_provider = "q", .judge_provider_model = "j"};
+    cr_assert_eq(ledger_append_shadow(ledger, &row, NULL, NULL, NULL), 0);
+    struct goals_context c = context();
+    struct goals_label of = {.tenant = tenant, .decision_id = id, .max_regret = 0.1, .gain = (double)(left ? 0.15F : 0.05F), .lost = lost};
+    goals_label_drawn(&of, row.probability_ppm, row.other_ppm, 0.1);
+    cr_assert(of.reach == EVIDENCE_ALL && of.least_probability == 0.4 && of.probability == (left ? 0.5 : 0.4));
+    return goals_label(goals, &c, &of);
+}
+
+Test(goals, samples_of_both_sides_raise_a_threshold_and_a_start_takes_them_with_their_chances_and_losses)
+{
+    configure("classifier: {max_regret: 0.1}\n");
+    start();
+    int n = 0;
+    while (n < 1000 && sample("a", n) == EVIDENCE_STAYS)
+        n++;
+    double threshold = inputs_for("a", 0.5).threshold;
+    cr_assert(n < 1000 && threshold > 0.15, "%d labels, %g", n, threshold);
+    for (int i = 0; i < n; i++)
+        cr_assert_eq(sample("b", i), EVIDENCE_STAYS);
+    stop();
+    start();
+    cr_assert_eq(inputs_for("a", 0.5).threshold, threshold);
+    cr_assert_eq(sample("b", n), EVIDENCE_UP, "the very next label moves it, as without a start");
+    cr_assert_eq(inputs_for("b", 0.5).threshold, threshold);
+    stop();
+}
+
+Test(goals, a_label_has_its_chance_and_its_reach_by_how_it_was_drawn)
+{
+    struct goals_label of = {.gain = 0};
+    goals_label_drawn(&of, 0, 0, 0.3);
+    cr_assert(of.reach == 0.3 && of.probability == 1 && of.least_probability == 1, "a rating");
+    goals_label_drawn(&of, 20000, 0, 0.3);
+    cr_assert(of.reach == 0.3 && of.probability == of.least_probability, "a sample of what stays, where nothing else is sampled");
+    goals_label_drawn(&of, 20000, 50000, 0.3);
+    cr_assert(of.reach == EVIDENCE_ALL && of.probability == 0.02 && of.least_probability == 0.02, "the rarer side counts whole");
+    goals_label_drawn(&of, 50000, 20000, 0.3);
+    cr_assert(of.reach == EVIDENCE_ALL && of.probability == 0.05 && of.least_probability == 0.02, "and the other by so much less");
+}
+
+Test(goals, a_query_goes_by_one_threshold_from_its_scoring_to_its_decision_whatever_labels_come_meanwhile)
+{
+    configure("classifier: {max_regret: 0.1}\n");
+    start();
+    struct goals_context c = context();
+    struct goals_view before = goals_view(goals, "a");
+    struct goals_query query = {.tenant = "a", .prompt_tokens = 100, .max_tokens = -1, .view = &before};
+    struct score_limits limits = goals_limits(goals, &c, &query, 0);
+    int id = 0;
+    while (id < 500 && label("a", id, 0.25 * (id % 11) / 11, EVIDENCE_ALL, false) != EVIDENCE_UP)
+        id++;
+    struct decide_inputs in = inputs_for("a", 0.15), now = in; /* Of one that is scored now. */
+    cr_assert_gt(now.threshold, 0.15);
+    in.promised = in.promised_by_labels = false;
+    in.threshold = 0;
+    goals_fill(goals, &c, &query, &in);
+    struct decision decision;
+    decide(&in, &decision);
+    cr_assert(!in.promised && decision.kind == ROUTE_REMOTE && decision.threshold == 0.1, "it was scored for %g", limits.high);
+    cr_assert(decision.threshold >= limits.low && decision.threshold <= limits.high);
+    decide(&now, &decision);
+    cr_assert(decision.kind == ROUTE_LOCAL && decision.threshold > limits.high);
+    struct goals_view after = goals_view(goals, "a");
+    cr_assert(after.moved && after.threshold == now.threshold && after.n_labels == now.promise_lines);
+    stop();
+}
+
 Test(goals, labels_of_another_max_regret_or_target_are_left_out)
 {
     configure("classifier: {max_regret: 0.2}\ntenants: {s: {max_remote_share: 0.5}}\n");
