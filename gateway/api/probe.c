@@ -41,3 +41,28 @@ float probe_read(const struct session_event *event)
         return NAN;
     return 1 / (1 + expf(event->top[1].logprob - event->top[0].logprob));
 }
+
+int probe_ask(enum probe_kind kind, struct engine *engine, const struct model *model, const char *adapter, const struct ids *prompt, const struct ids *answer,
+              float *out, struct error *err)
+{
+    struct sampling sampling = {.adapter = adapter};
+    struct session *session;
+    struct session_event event;
+    struct ids ids = {0};
+    int status = 0;
+    *out = NAN;
+    for (size_t i = 0; i < prompt->n + (answer != NULL ? answer->n : 0) && status == 0; i++)
+        status = ids_append(&ids, i < prompt->n ? prompt->data[i] : answer->data[i - prompt->n]);
+    if (status == 0)
+        status = probe_make(kind, model, &ids, &sampling, err);
+    if (status == 0)
+        status = engine_submit(engine, ids.data, ids.n, &sampling, NULL, NULL, &session, err);
+    ids_release(&ids);
+    if (status < 0)
+        return status;
+    while (session_wait(session, &event, -1) == 1)
+        if (event.kind == SESSION_TOKEN)
+            *out = probe_read(&event);
+    session_free(session);
+    return 0;
+}

@@ -15,5 +15,9 @@ enum probe_kind {
 int probe_make(enum probe_kind kind, const struct model *model, struct ids *ids, struct sampling *sampling, struct error *err) WEIR_CHECKED;
 /* P(Yes) of the two, from the session's first token; NAN: the event has none. */
 float probe_read(const struct session_event *event);
+/* Asks and waits: P(Yes) behind the prompt, and the answer where it is about that (NULL: not); NAN: not a word of it. For threads that own
+ * nothing else. */
+int probe_ask(enum probe_kind kind, struct engine *engine, const struct model *model, const char *adapter, const struct ids *prompt, const struct ids *answer,
+              float *out, struct error *err) WEIR_CHECKED;
 
 #endif

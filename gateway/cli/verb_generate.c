@@ -172,31 +172,6 @@ static int generate_begin(void *user, int index, const json_t *line, struct erro
     return status;
 }
 
-/* P(Yes) of the model itself behind a prompt, and the answer where it is about that. */
-static int ask_itself(struct generate *generate, enum probe_kind kind, const struct ids *prompt, const struct ids *answer, float *out, struct error *err)
-{
-    struct sampling sampling = {.adapter = generate->sampling.adapter};
-    struct session *session;
-    struct session_event event;
-    struct ids ids = {0};
-    int status = 0;
-    *out = NAN;
-    for (size_t i = 0; i < prompt->n + (answer != NULL ? answer->n : 0) && status == 0; i++)
-        status = ids_append(&ids, i < prompt->n ? prompt->data[i] : answer->data[i - prompt->n]);
-    if (status == 0)
-        status = probe_make(kind, generate->model, &ids, &sampling, err);
-    if (status == 0)
-        status = engine_submit(generate->engine, ids.data, ids.n, &sampling, NULL, NULL, &session, err);
-    ids_release(&ids);
-    if (status < 0)
-        return status;
-    while (session_wait(session, &event, -1) == 1)
-        if (event.kind == SESSION_TOKEN)
-            *out = probe_read(&event);
-    session_free(session);
-    return 0;
-}
-
 static void put_number(struct buffer *out, const char *name, double value)
 {
     if (isfinite(value)) {
@@ -214,9 +189,9 @@ static int print_train_line(struct generate *generate, int index, const json_t *
     double n = confidence->n;
     int status = 0;
     if (generate->probes)
-        status = ask_itself(generate, PROBE_QUESTION, &generate->prompts[index], NULL, &probe, err);
+        status = probe_ask(PROBE_QUESTION, generate->engine, generate->model, generate->sampling.adapter, &generate->prompts[index], NULL, &probe, err);
     if (status == 0 && generate->self_checks)
-        status = ask_itself(generate, PROBE_ANSWER, &generate->prompts[index], ids, &self_check, err);
+        status = probe_ask(PROBE_ANSWER, generate->engine, generate->model, generate->sampling.adapter, &generate->prompts[index], ids, &self_check, err);
     if (status < 0)
         return status;
     jsonl_begin(line, out);

@@ -6,15 +6,21 @@
 
 static const char help[] =
     "usage: weir route \"text\" [--config weir.yaml] [--model auto] [--tenant NAME]\n"
+    "       weir route --messages FILE [--earlier ROUTE] [--json] [--config weir.yaml] [--model auto] [--tenant NAME]\n"
     "       weir route --json [--config weir.yaml] [--tenant NAME] < request.json\n\n"
-    "Decides where a chat request would go, with the policies, the classifier and the prices of the configuration, and\n"
-    "says why. Nothing is sent; providers count as healthy. Shares, budgets and thresholds of targets stand as the ledger in\n"
-    "data_dir has them; the alarm of ratings is not looked at (POST /v1/route of a running Weir does).\n\n"
-    "With a text: in words. With --json: one chat request (as for /v1/chat/completions) a line, or a single one over\n"
-    "several lines, on standard input; for each its decision with every input, as the ledger would hold it.\n\n"
+    "Decides where a chat request would go, with the policies, the classifier, the prices and the documents of the\n"
+    "configuration, and says why. Nothing is sent. Shares, budgets, thresholds moved by labels and the drift alarm stand as the\n"
+    "ledger in data_dir has them; where classifier.probe is set, the answering model is asked too. What only a running Weir\n"
+    "knows is told as unknown (POST /v1/route of one uses it): its providers' health (they count as healthy), what is left of\n"
+    "a key's budget, cached answers, and who answered the turn before.\n\n"
+    "With a text or --messages: in words, or with --json as an object. With --json alone: one chat request (as for\n"
+    "/v1/chat/completions) a line, or a single one over several lines, on standard input; for each its decision with every\n"
+    "input, as the ledger would hold it.\n\n"
     "  --config FILE   the configuration\n"
     "  --tenant NAME   who asks; without it: a caller without a key\n"
-    "  --model NAME    of the text's request: auto, auto:<max-regret>, local, remote/<provider>/<model> … [auto]\n";
+    "  --messages FILE a conversation: a JSON array of messages as in the API, or a chat request; - is standard input\n"
+    "  --earlier ROUTE what answered the turn before, a moment ago: local, or remote:<provider>/<model>\n"
+    "  --model NAME    of the text's or the messages' request: auto, auto:<max-regret>, local, remote/<provider>/<model> … [auto]\n";
 
 /* What leaving is expected to cost. */
 static void say_cost(const json_t *inputs)
@@ -69,6 +75,31 @@ static void say_target(const json_t *inputs)
                labels ? "labels of the tenant's own answers" : "calibration lines");
 }
 
+/* Who answered the turn before, and what of its prompt may still be cached. */
+static void say_earlier(const json_t *inputs)
+{
+    const json_t *earlier = json_object_get(inputs, "conversation");
+    if (json_is_object(earlier))
+        printf("earlier   %s answered the turn before; of about %lld tokens %lld may be cached there\n", json_string_value(json_object_get(earlier, "route")),
+               (long long)json_integer_value(json_object_get(earlier, "prompt_tokens")), (long long)json_integer_value(json_object_get(earlier, "cached_tokens")));
+}
+
+static void say_unknown(const json_t *unknown)
+{
+    static const struct {
+        const char *word, *says;
+    } words[] = {{"provider_health", "whether the providers are up"},
+                 {"key_budget", "what is left of the key's budget"},
+                 {"answer_cache", "whether the answer is in the cache"},
+                 {"earlier_turn", "who answered the turn before (--earlier tells it)"}};
+    for (size_t i = 0; i < json_array_size(unknown); i++)
+        for (size_t k = 0; k < sizeof words / sizeof *words; k++)
+            if (strcmp(json_string_value(json_array_get(unknown, i)), words[k].word) == 0)
+                printf("%s %s\n", i == 0 ? "unknown  " : "         ", words[k].says);
+    if (json_array_size(unknown) > 0)
+        printf("          (a running Weir knows: POST /v1/route)\n");
+}
+
 static void say(const json_t *decision)
 {
     const json_t *reasons = json_object_get(decision, "reasons"), *score = json_object_get(decision, "score"), *verdict = json_object_get(decision, "verdict");
@@ -86,11 +117,16 @@ static void say(const json_t *decision)
                json_is_string(json_object_get(score, "domain")) ? json_string_value(json_object_get(score, "domain")) : "no domain", json_string_value(json_object_get(score, "tier")));
     else
         printf("score     none: no trained head is there\n");
+    const json_t *probe = json_object_get(json_object_get(json_object_get(decision, "inputs"), "score"), "probe");
+    if (json_is_number(probe))
+        printf("probe     the answering model itself: %.2f that it can answer\n", json_number_value(probe));
+    say_earlier(json_object_get(decision, "inputs"));
     say_target(json_object_get(decision, "inputs"));
     say_cost(json_object_get(decision, "inputs"));
     const json_t *targets = json_object_get(decision, "targets");
     for (size_t i = 0; i < json_array_size(targets); i++)
         printf("%s %s\n", i == 0 ? "targets  " : "         ", json_string_value(json_array_get(targets, i)));
+    say_unknown(json_object_get(decision, "unknown"));
 }
 
 static int answer(struct explainer *explainer, str body, bool as_json, struct error *err)
@@ -127,19 +163,54 @@ static int answer_text(struct explainer *explainer, const char *model, const cha
     return status;
 }
 
+static int read_input(struct buffer *in, struct error *err)
+{
+    char chunk[65536];
+    for (size_t n; (n = fread(chunk, 1, sizeof chunk, stdin)) > 0;)
+        if (buffer_append(in, chunk, n) < 0)
+            return error_set(err, WEIR_E_LIMIT, "standard input", "is larger than 256 MiB");
+    return 0;
+}
+
+/* A conversation from a file: its messages, or a request that has them. */
+static int answer_messages(struct explainer *explainer, const char *model, const char *path, bool as_json, struct error *err)
+{
+    struct buffer in, body;
+    bool is_input = strcmp(path, "-") == 0;
+    const char *where = is_input ? "standard input" : path;
+    json_t *given = NULL, *request = NULL;
+    buffer_init(&in, 256 << 20);
+    buffer_init(&body, 256 << 20);
+    int status = is_input ? read_input(&in, err) : file_read(path, &in, err);
+    if (status == 0 && (given = json_parse(buffer_str(&in), err)) == NULL)
+        status = error_prefix(err, where);
+    if (status == 0 && !json_is_array(given) && !json_is_array(json_object_get(given, "messages")))
+        status = error_set(err, WEIR_E_INVALID, where, "must be a JSON array of messages, or a chat request with messages");
+    if (status == 0) {
+        request = json_is_array(given) ? json_pack("{s:O}", "messages", given) : json_incref(given);
+        if (request != NULL && json_object_get(request, "model") == NULL)
+            json_object_set_new(request, "model", json_string(model));
+        status = request != NULL && json_write(request, &body) == 0 ? answer(explainer, buffer_str(&body), as_json, err)
+                                                                   : error_set(err, WEIR_E_LIMIT, where, "is too long");
+    }
+    json_decref(request);
+    json_decref(given);
+    buffer_release(&in);
+    buffer_release(&body);
+    return status;
+}
+
 /* The whole of the input when it is one document, else each line. */
 static int answer_input(struct explainer *explainer, struct error *err)
 {
     struct buffer in;
-    char chunk[65536];
     buffer_init(&in, 256 << 20);
-    for (size_t n; (n = fread(chunk, 1, sizeof chunk, stdin)) > 0;)
-        if (buffer_append(&in, chunk, n) < 0) {
-            buffer_release(&in);
-            return error_set(err, WEIR_E_LIMIT, "standard input", "is larger than 256 MiB");
-        }
+    int status = read_input(&in, err);
+    if (status < 0) {
+        buffer_release(&in);
+        return status;
+    }
     str rest = str_trim(buffer_str(&in)), line;
-    int status = 0;
     json_t *whole = json_parse(rest, NULL);
     if (whole != NULL || memchr(rest.data != NULL ? rest.data : "", '\n', rest.n) == NULL) {
         status = answer(explainer, rest, true, err);
@@ -157,17 +228,33 @@ static int answer_input(struct explainer *explainer, struct error *err)
     return status;
 }
 
+/* "local", or "remote:<provider>/<model>" of a provider that is there. */
+static int check_earlier(const struct explainer *explainer, const char *route, struct error *err)
+{
+    str rest = str_of(route);
+    const char *slash = strchr(route, '/');
+    if (strcmp(route, "local") == 0)
+        return 0;
+    if (!str_starts(rest, STR("remote:")) || slash == NULL || slash[1] == '\0')
+        return error_set(err, WEIR_E_INVALID, "--earlier", "\"%.100s\" is not like local or remote:<provider>/<model>", route);
+    str provider = {route + strlen("remote:"), (size_t)(slash - route) - strlen("remote:")};
+    return config_provider_find(explainer->config, provider) >= 0
+               ? 0
+               : error_set(err, WEIR_E_NOT_FOUND, "--earlier", "the configuration has no provider \"" STR_FMT "\"", STR_ARG(provider));
+}
+
 static int run(int argc, char **argv)
 {
     extern const struct verb verb_route;
-    const char *config = NULL, *model = "auto", *tenant = NULL;
+    const char *config = NULL, *model = "auto", *tenant = NULL, *messages = NULL, *earlier = NULL;
     bool as_json = false;
     int n = 0;
-    const struct cli_option options[] = {{.name = "config", .text = &config}, {.name = "model", .text = &model}, {.name = "tenant", .text = &tenant}, {.name = "json", .flag = &as_json}, {0}};
+    const struct cli_option options[] = {{.name = "config", .text = &config}, {.name = "model", .text = &model}, {.name = "tenant", .text = &tenant},
+                                         {.name = "messages", .text = &messages}, {.name = "earlier", .text = &earlier}, {.name = "json", .flag = &as_json}, {0}};
     int parsed = cli_parse(&verb_route, argc, argv, options, &n);
     if (parsed != 0)
         return parsed > 0 ? EXIT_DONE : EXIT_USAGE;
-    if (n > 1 || (n == 0 && !as_json)) {
+    if (n > 1 || (n == 1 && messages != NULL) || (n == 0 && messages == NULL && !as_json)) {
         fputs(help, stderr);
         return EXIT_USAGE;
     }
@@ -175,8 +262,13 @@ static int run(int argc, char **argv)
     struct error err = {0};
     int status = explainer_open(&explainer, config, &err);
     explainer.tenant = tenant;
+    explainer.earlier = earlier;
     if (status == 0) {
-        status = n == 1 ? answer_text(&explainer, model, argv[1], as_json, &err) : answer_input(&explainer, &err);
+        if (earlier != NULL)
+            status = check_earlier(&explainer, earlier, &err);
+        if (status == 0)
+            status = n == 1 ? answer_text(&explainer, model, argv[1], as_json, &err)
+                            : messages != NULL ? answer_messages(&explainer, model, messages, as_json, &err) : answer_input(&explainer, &err);
         explainer_close(&explainer);
     }
     return status < 0 ? cli_fail("route", &err) : EXIT_DONE;

@@ -355,3 +355,12 @@ void decide(const struct decide_inputs *in, struct decision *out)
         refuse_remote(out, why);
     }
 }
+
+bool decide_is_unsure(const struct decide_inputs *inputs, double band)
+{
+    struct decision decision;
+    if (band <= 0 || !inputs->scored)
+        return false;
+    decide(inputs, &decision);
+    return decision.compared && fabs((double)inputs->gain - decision.threshold) <= band;
+}

@@ -144,6 +144,9 @@ struct score_limits decide_limits(double threshold);
 /* Takes the head's promise for inputs->max_regret; after decide_inputs_fill. head NULL: none. */
 void decide_inputs_promise(struct decide_inputs *inputs, const struct head *head);
 
+/* Is the gain so near the threshold which it is compared with that the answering model is asked itself? band 0: never. */
+bool decide_is_unsure(const struct decide_inputs *inputs, double band);
+
 /* Puts a code before the decision's reasons: what came of it afterwards. */
 void decision_reason_first(struct decision *decision, const char *code);
 json_t *decide_inputs_json(const struct decide_inputs *inputs);          /* New reference. */

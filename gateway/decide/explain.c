@@ -1,12 +1,15 @@
-/* Explaining: parse, scan, score, decide, in the order of a request's life, with no ledger, no money and no network.
+/* Explaining: parse, scan, score, probe, decide, in the order of a request's life, with no money and no network; the ledger is read and never written.
  *
- * Invariant: it decides as the daemon would with all providers healthy and no budget. One thread; all it makes for one
+ * Invariant: it decides as the daemon would with all providers healthy, no budget of the key, no cached answer and the turn before as it is told. One thread; all it makes for one
  * request lives in one arena. */
 #include "decide/explain.h"
 
-#include "api/api_request.h"
-#include "goals/goals.h"
+#include "api/probe.h"
+#include "decide/explain_past.h"
+#include "goals/standing.h"
 #include "request/request.h"
+
+#include <math.h>
 
 static int open_optional(struct model **out, const char *path, bool given, const struct model_options *options, struct error *err)
 {
@@ -22,15 +25,29 @@ static struct goals_context context_of(const struct explainer *explainer)
 }
 
 /* As the ledger's file has them; it is only read, and may be a running Weir's. */
-static int open_goals(struct explainer *explainer, struct error *err)
+static int open_labels(struct explainer *explainer, struct error *err)
 {
-    char path[4096];
+    char path[4096], answers_id[STANDING_ID_BYTES];
     struct goals_context context = context_of(explainer);
+    struct standing standing;
     explainer->goals = goals_new();
     if (explainer->goals == NULL)
         return error_set(err, WEIR_E_MEMORY, "targets", "out of memory");
     snprintf(path, sizeof path, "%s/ledger.db", explainer->config->data_dir);
-    return file_exists(path) ? goals_read(explainer->goals, &context, path, err) : 0;
+    if (!file_exists(path))
+        return 0;
+    standing_id(explainer->config, explainer->chat, explainer->encoder, answers_id);
+    standing_of(explainer->config, explainer->head, answers_id, &standing);
+    context.scope = &standing.scope;
+    int status = goals_read(explainer->goals, &context, path, err);
+    return status == 0 ? explain_drift(explainer, path, &standing.scope, err) : status;
+}
+
+static int open_probe(struct explainer *explainer, struct error *err)
+{
+    if (explainer->config->probe_band <= 0 || explainer->chat == NULL || explainer->head == NULL || !head_judges_probe(explainer->head))
+        return 0;
+    return engine_start(&explainer->engine, explainer->chat, NULL, err);
 }
 
 int explainer_open(struct explainer *explainer, const char *config_path, struct error *err)
@@ -58,7 +75,9 @@ int explainer_open(struct explainer *explainer, const char *config_path, struct 
         status = knowledge_open(&explainer->knowledge, path, err);
     }
     if (status == 0)
-        status = open_goals(explainer, err);
+        status = open_labels(explainer, err);
+    if (status == 0)
+        status = open_probe(explainer, err);
     if (status < 0)
         explainer_close(explainer);
     return status;
@@ -66,6 +85,9 @@ int explainer_open(struct explainer *explainer, const char *config_path, struct 
 
 void explainer_close(struct explainer *explainer)
 {
+    drift_free(explainer->ratings);
+    drift_free(explainer->samples);
+    engine_stop(explainer->engine);
     goals_free(explainer->goals);
     knowledge_close(explainer->knowledge);
     if (explainer->scorer != NULL)
@@ -103,6 +125,26 @@ static enum local_state local_state_of(const struct explainer *explainer, const 
         return LOCAL_UNSUPPORTED;
     }
     return *n_tokens >= model_info_peek(explainer->chat)->n_context ? LOCAL_TOO_LONG : LOCAL_READY;
+}
+
+/* As request/probing.c asks it. A model that does not answer leaves the score as it was. */
+static void probe(const struct explainer *explainer, const struct api_request *request, struct score *score, struct decide_inputs *inputs)
+{
+    struct ids prompt = {0};
+    struct error err = {0};
+    float said = NAN;
+    if (explainer->engine == NULL || inputs->local != LOCAL_READY || !decide_is_unsure(inputs, explainer->config->probe_band))
+        return;
+    int status = api_local_prompt(request, explainer->chat, &prompt, NULL, &err);
+    if (status == 0)
+        status = probe_ask(PROBE_QUESTION, explainer->engine, explainer->chat, NULL, &prompt, NULL, &said, &err);
+    if (status < 0)
+        log_event(LOG_WARN, "probe", "the answering model was not asked: %s: %s", err.where, err.text);
+    if (!isnan(said)) {
+        scorer_score_probe(explainer->scorer, said, score);
+        decide_inputs_score(inputs, score, said);
+    }
+    ids_release(&prompt);
 }
 
 /* What the documents hold about it, as the daemon searches them. A failure finds nothing. */
@@ -181,6 +223,8 @@ static int run_in(struct explainer *explainer, struct arena *arena, struct api_r
     struct goals_context context = context_of(explainer);
     struct goals_query goal = {.tenant = explainer->tenant, .regret_named = name.regret_named};
     struct score_limits limits = goals_limits(explainer->goals, &context, &goal, name.max_regret);
+    limits.low -= config->probe_band;
+    limits.high += config->probe_band;
     bool scored = explainer->scorer != NULL && scorer_score_messages_within(explainer->scorer, request->messages, &limits, arena, &score, err) == 0;
     us[2] = clock_now_us();
     for (size_t i = 0; i < query.n_fields; i++)
@@ -196,11 +240,16 @@ static int run_in(struct explainer *explainer, struct arena *arena, struct api_r
     goals_fill(explainer->goals, &context, &goal, inputs);
     inputs->session_remote = request->called_afar;
     inputs->tool_loop = request->tool_loop;
+    explain_conversation(explainer, request, &name, goal.prompt_tokens, inputs);
+    inputs->drift = explain_alarmed(explainer);
+    if (scored)
+        probe(explainer, request, &score, inputs);
     decide(inputs, &decision);
     us[3] = clock_now_us();
     *out = report(inputs, &decision, verdict, scored ? &score : NULL, explainer, us);
     if (*out == NULL)
         return error_set(err, WEIR_E_MEMORY, "request", "out of memory");
+    json_object_set_new(*out, "unknown", explain_unknown(explainer, request, &name));
     json_object_set_new(*out, "prompt_tokens", explainer->chat != NULL ? json_integer(prompt_tokens) : json_null());
     return 0;
 }

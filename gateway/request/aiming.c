@@ -3,7 +3,6 @@
 #include "request/aiming.h"
 
 #include "ledger/rated.h"
-#include "request/standing.h"
 
 static struct goals_context context_of(const struct service *service)
 {
@@ -14,7 +13,7 @@ static void read_ledger(struct service *service)
 {
     struct goals_context context = context_of(service);
     struct standing standing;
-    standing_get(service, &standing);
+    service_standing(service, &standing);
     context.scope = &standing.scope;
     struct error err = {0};
     char path[4096];
@@ -95,7 +94,7 @@ static void label(struct service *service, const struct goals_label *label)
 {
     struct goals_context context = context_of(service);
     struct standing standing;
-    standing_get(service, &standing);
+    service_standing(service, &standing);
     context.scope = &standing.scope;
     if (goals_label(service->goals, &context, label) < 0)
         log_event(LOG_ERROR, "label_lost", "%s: there is no room for its label", label->decision_id);

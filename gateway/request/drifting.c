@@ -6,7 +6,6 @@
 #include "ledger/rated.h"
 #include "ledger/shadowed.h"
 #include "request/aiming.h"
-#include "request/standing.h"
 
 struct drifting {
     struct drift *ratings;
@@ -24,7 +23,7 @@ static const char *shown(const char *tenant)
 bool drifting_counts(const struct service *service, const struct rated *rated)
 {
     struct standing standing;
-    standing_get(service, &standing);
+    service_standing(service, &standing);
     return rated->is_auto && strcmp(rated->route, "local") == 0 &&
            ledger_scope_has(&standing.scope, rated->config_sha256, rated->head_id, rated->answers_id);
 }
@@ -76,7 +75,7 @@ static void read_all(struct service *service)
     struct drifting *drifting = service->drifting;
     struct standing standing;
     struct error err = {0};
-    standing_get(service, &standing);
+    service_standing(service, &standing);
     drift_reset(drifting->ratings);
     drift_reset(drifting->samples);
     if (shadowed_each(drifting->path, &standing.scope, count_sample_row, service, &err) < 0)

@@ -17,13 +17,9 @@ static void on_engine(void *user)
 
 static bool is_unsure(const struct request *request)
 {
-    const struct config *config = request->snapshot->config;
-    struct decision decision;
-    if (config->probe_band <= 0 || !request->scored || request->local != LOCAL_READY || request->chat == NULL || request->n_prompts != 1 ||
-        !api_kind_generates(request->api.kind) || !head_judges_probe(request->service->head))
-        return false;
-    decide(request->inputs, &decision);
-    return decision.compared && fabs((double)request->score.gain - decision.threshold) <= config->probe_band;
+    double band = request->snapshot->config->probe_band;
+    return band > 0 && request->scored && request->local == LOCAL_READY && request->chat != NULL && request->n_prompts == 1 &&
+           api_kind_generates(request->api.kind) && head_judges_probe(request->service->head) && decide_is_unsure(request->inputs, band);
 }
 
 bool probing_begin(struct request *request)

@@ -9,7 +9,6 @@
 #include "request/probing.h"
 #include "request/scoring.h"
 #include "request/shadowing.h"
-#include "request/standing.h"
 
 #include <unistd.h>
 
@@ -192,7 +191,7 @@ int service_open(struct service *service, const char *config_path, struct error 
     if (status == 0)
         status = open_models(service, err);
     if (status == 0)
-        standing_set(service, service->snapshot);
+        standing_id(service->snapshot->config, service->chat.model, service->encoder, service->snapshot->answers_id);
     if (status == 0)
         status = aiming_open(service, err);
     if (status == 0)
@@ -246,6 +245,11 @@ void service_close(struct service *service)
     memset(service, 0, sizeof *service);
 }
 
+void service_standing(const struct service *service, struct standing *out)
+{
+    standing_of(service->snapshot->config, service->head, service->snapshot->answers_id, out);
+}
+
 void service_reload(struct service *service)
 {
     struct error err = {0};
@@ -263,7 +267,7 @@ void service_reload(struct service *service)
         log_event(LOG_ERROR, "reload_failed", "%s; the old configuration stays", error_format(&err, text, sizeof text));
         return;
     }
-    standing_set(service, fresh);
+    standing_id(fresh->config, service->chat.model, service->encoder, fresh->answers_id);
     snapshot_drop(service->snapshot);
     service->snapshot = fresh;
     caching_reload(service);

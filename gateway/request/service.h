@@ -13,6 +13,7 @@
 #include "door/door.h"
 #include "keys/admin_socket.h"
 #include "keys/keys.h"
+#include "goals/standing.h"
 #include "knowledge/knowledge.h"
 #include "ledger/ledger.h"
 #include "metrics/metrics.h"
@@ -35,7 +36,7 @@ struct snapshot {
     const struct config *config;
     struct pack *pack;
     const struct prices *prices; /* NULL: costs are unknown. */
-    char answers_id[17];         /* standing.h; "": not known. */
+    char answers_id[STANDING_ID_BYTES]; /* Of what answers under it; "": not known. */
     int n_holders;               /* Loop thread only. */
 };
 
@@ -85,6 +86,8 @@ int service_open(struct service *service, const char *config_path, struct error 
 void service_close(struct service *service);
 /* Reads the configuration, the pack and the prices again; on failure the old snapshot stays whole. */
 void service_reload(struct service *service);
+/* Which labels are in force. */
+void service_standing(const struct service *service, struct standing *out);
 struct snapshot *snapshot_hold(struct snapshot *snapshot);
 void snapshot_drop(struct snapshot *snapshot);
 

@@ -8,7 +8,6 @@
 #include "request/cascade.h"
 #include "request/drifting.h"
 #include "request/scoring.h"
-#include "request/standing.h"
 
 #include "ledger/shadowed.h"
 
@@ -142,7 +141,7 @@ static bool is_in_force(const struct shadow_job *job)
     const char *head = scoring_head(request);
     struct standing standing;
     char judge[sizeof standing.judge];
-    standing_get(job->service, &standing);
+    service_standing(job->service, &standing);
     snprintf(judge, sizeof judge, "%s/%s", config->providers[job->judge.provider].name, job->judge.model);
     return ledger_scope_has(&standing.scope, config->sha256, head != NULL ? head : "", request->snapshot->answers_id) &&
            (standing.judge[0] == '\0' || strcmp(standing.judge, judge) == 0);
