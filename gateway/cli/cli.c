@@ -207,6 +207,24 @@ int cli_parse(const struct verb *verb, int argc, char **argv, const struct cli_o
     return 0;
 }
 
+int cli_print(struct buffer *out_take, struct error *err)
+{
+    bool failed = out_take->failed, written = !failed && fwrite(out_take->data, 1, out_take->n, stdout) == out_take->n && fflush(stdout) == 0;
+    buffer_release(out_take);
+    if (written)
+        return 0;
+    return failed ? error_set(err, WEIR_E_LIMIT, "standard output", "what is to be printed is too long") : error_set(err, WEIR_E_IO, "standard output", "cannot be written");
+}
+
+int cli_print_json(const json_t *object, struct error *err)
+{
+    struct buffer out;
+    buffer_init(&out, 256 << 20);
+    json_write(object, &out);
+    buffer_append_char(&out, '\n');
+    return cli_print(&out, err);
+}
+
 int cli_fail(const char *verb, const struct error *err)
 {
     char text[600];

@@ -52,6 +52,10 @@ void jsonl_name(struct buffer *out, const char *name);
 void jsonl_float(struct buffer *out, float value);
 /* Required integer array member → ids; out is cleared first. */
 int jsonl_ids(const json_t *line, const char *name, int32_t **out, size_t *n, struct error *err) WEIR_CHECKED;
+/* Prints what a verb has to say to standard output, and releases it. WEIR_E_LIMIT: it was too long; WEIR_E_IO. */
+int cli_print(struct buffer *out_take, struct error *err) WEIR_CHECKED;
+/* The same of one object, on a line of its own. */
+int cli_print_json(const json_t *object, struct error *err) WEIR_CHECKED;
 /* Prints "weir <verb>: where: text" to stderr; returns EXIT_FAILED. */
 int cli_fail(const char *verb, const struct error *err);
 

@@ -48,7 +48,6 @@ int cli_report(json_t *report, const char *model, const char *out, const char *t
     const struct model_options exact = {.precision = PRECISION_EXACT};
     double before = json_number_value(json_object_get(report, "perplexity")), after = 0;
     size_t n_tokens = 0;
-    struct buffer line;
     int status = strcmp(check_path, text_path) == 0 ? 0 : cli_perplexity(model, &exact, check_path, &before, &n_tokens, err);
     if (status == 0)
         status = cli_perplexity(out, &exact, check_path, &after, &n_tokens, err);
@@ -58,11 +57,7 @@ int cli_report(json_t *report, const char *model, const char *out, const char *t
     json_object_set_new(report, "tokens", json_integer((json_int_t)n_tokens));
     json_object_set_new(report, "perplexity_before", json_real(before));
     json_object_set_new(report, "perplexity_after", json_real(after));
-    buffer_init(&line, 1 << 20);
-    json_write(report, &line);
-    printf("%s\n", line.data != NULL ? line.data : "");
-    buffer_release(&line);
-    return 0;
+    return cli_print_json(report, err);
 }
 
 static const struct verb verb = {

@@ -257,16 +257,10 @@ static int check(struct bench *bench, bool prompt_given, struct error *err)
     return 0;
 }
 
-static void print(const json_t *result, bool as_json)
+static int print(const json_t *result, bool as_json, struct error *err)
 {
-    if (as_json) {
-        struct buffer text;
-        buffer_init(&text, 1 << 16);
-        if (json_write(result, &text) == 0)
-            printf("%s\n", text.data);
-        buffer_release(&text);
-        return;
-    }
+    if (as_json)
+        return cli_print_json(result, err);
     const char *name;
     json_t *value;
     json_object_foreach((json_t *)(uintptr_t)result, name, value)
@@ -278,6 +272,7 @@ static void print(const json_t *result, bool as_json)
         else
             printf("%-12s %.2f\n", name, json_number_value(value));
     }
+    return 0;
 }
 
 static int run(int argc, char **argv)
@@ -316,7 +311,7 @@ static int run(int argc, char **argv)
     if (status == 0) {
         json_object_set_new(result, "rss_bytes", json_integer((json_int_t)resident_bytes()));
         json_object_set_new(result, "kernels", json_string(runtime_kernels()));
-        print(result, as_json);
+        status = print(result, as_json, &err);
     }
     json_decref(result);
     model_close(bench.model);

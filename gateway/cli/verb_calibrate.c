@@ -92,8 +92,8 @@ static int calibrate_run(int argc, char **argv)
             print_reliability(&out, json_object_get(report, "calibration"));
             print_promises(&out, json_object_get(report, "promises"));
         }
-        if (out.failed || fwrite(out.data, 1, out.n, stdout) != out.n || fflush(stdout) != 0)
-            code = EXIT_FAILED;
+        if (cli_print(&out, &err) < 0)
+            code = cli_fail("calibrate", &err);
     }
     buffer_release(&out);
     json_decref(report);

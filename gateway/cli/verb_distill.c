@@ -27,17 +27,9 @@ static int distill_run(int argc, char **argv)
     json_t *report = NULL;
     int code = EXIT_DONE;
     const struct distill_options distill = {.data_path = data, .n_dims = (int)dims, .seed = (uint64_t)seed, .quiet = quiet};
-    if (encoder_line_open(encoder_path, precision, threads, &encoder, &err) < 0 || encoder_distill(encoder, out_path, &distill, &report, &err) < 0) {
+    if (encoder_line_open(encoder_path, precision, threads, &encoder, &err) < 0 || encoder_distill(encoder, out_path, &distill, &report, &err) < 0 ||
+        cli_print_json(report, &err) < 0)
         code = cli_fail("distill", &err);
-    } else {
-        struct buffer out;
-        buffer_init(&out, 1 << 20);
-        json_write(report, &out);
-        buffer_append_char(&out, '\n');
-        if (out.failed || fwrite(out.data, 1, out.n, stdout) != out.n || fflush(stdout) != 0)
-            code = EXIT_FAILED;
-        buffer_release(&out);
-    }
     json_decref(report);
     model_close(encoder);
     return code;

@@ -75,9 +75,8 @@ static int eval_run(int argc, char **argv)
                 buffer_append_char(&out, '\n');
             }
         }
-        if (out.failed || fwrite(out.data, 1, out.n, stdout) != out.n || fflush(stdout) != 0)
-            code = EXIT_FAILED;
-        buffer_release(&out);
+        if (cli_print(&out, &err) < 0)
+            code = cli_fail("eval", &err);
     }
     json_decref(metrics);
     model_close(encoder);

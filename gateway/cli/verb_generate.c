@@ -1,7 +1,9 @@
 /* weir generate: JSON Lines of prompts to answers of the local model, several side by side, in order. */
 #include "api/answer_shape.h"
 #include "api/probe.h"
+#include "cli/line_sampling.h"
 #include "cli/model_options.h"
+#include "cli/train_line.h"
 
 #include <math.h>
 
@@ -20,66 +22,6 @@ extern const struct verb verb_generate;
 
 static const char *const reasons[] = {[FINISH_NONE] = "none", [FINISH_STOP] = "stop", [FINISH_LENGTH] = "length",
                                       [FINISH_CANCELLED] = "cancelled", [FINISH_ERROR] = "error"};
-
-/* A line's number under `name` into *out, when it has one. */
-static int override_f32(const json_t *line, const char *name, float *out, struct error *err)
-{
-    double value;
-    int status = json_member_f64(line, name, &value, err);
-    if (status == 1)
-        *out = (float)value;
-    return status;
-}
-
-static int override_int(const json_t *line, const char *name, int *out, struct error *err)
-{
-    int64_t value;
-    int status = json_member_i64(line, name, &value, err);
-    if (status == 1 && (value > INT32_MAX || value < INT32_MIN))
-        return error_set(err, WEIR_E_INVALID, name, "is out of range");
-    if (status == 1)
-        *out = (int)value;
-    return status;
-}
-
-static int line_sampling(const json_t *line, struct sampling *s, str stops[SAMPLING_MAX_STOPS], struct error *err)
-{
-    int64_t seed;
-    int status;
-    if (override_f32(line, "temperature", &s->temperature, err) < 0 || override_f32(line, "top_p", &s->top_p, err) < 0 ||
-        override_f32(line, "min_p", &s->min_p, err) < 0 || override_int(line, "top_k", &s->top_k, err) < 0 ||
-        override_f32(line, "repetition_penalty", &s->repetition_penalty, err) < 0 ||
-        override_f32(line, "presence_penalty", &s->presence_penalty, err) < 0 ||
-        override_f32(line, "frequency_penalty", &s->frequency_penalty, err) < 0 ||
-        override_int(line, "max_tokens", &s->max_tokens, err) < 0 || json_member_bool(line, "ignore_eos", &s->ignore_end, err) < 0 ||
-        json_member_bool(line, "context_shift", &s->context_shift, err) < 0 || override_int(line, "n_keep", &s->n_keep, err) < 0 ||
-        (status = json_member_i64(line, "seed", &seed, err)) < 0)
-        return WEIR_E_INVALID;
-    if (status == 1) {
-        s->seed = (uint64_t)seed;
-        s->seeded = true;
-    }
-    str adapter;
-    if ((status = json_member_str(line, "adapter", &adapter, err)) < 0)
-        return status;
-    if (status == 1)
-        s->adapter = adapter.data;
-    json_t *stop = json_object_get(line, "stop");
-    if (stop == NULL || json_is_null(stop))
-        return 0;
-    size_t n = json_is_array(stop) ? json_array_size(stop) : 1;
-    if (n > SAMPLING_MAX_STOPS)
-        return error_set(err, WEIR_E_INVALID, "stop", "more than %d stop strings", SAMPLING_MAX_STOPS);
-    for (size_t i = 0; i < n; i++) {
-        json_t *item = json_is_array(stop) ? json_array_get(stop, i) : stop;
-        if (!json_is_string(item))
-            return error_set(err, WEIR_E_INVALID, "stop", "must be a string or a list of strings");
-        stops[i] = (str){json_string_value(item), json_string_length(item)};
-    }
-    s->stops = stops;
-    s->n_stops = n;
-    return 0;
-}
 
 static int line_prompt(const struct generate *generate, const json_t *line, struct ids *prompt, struct error *err)
 {
@@ -101,13 +43,6 @@ static int line_prompt(const struct generate *generate, const json_t *line, stru
     return jsonl_ids(line, "ids", &prompt->data, &prompt->n, err);
 }
 
-/* What the tokens of an answer say of it together. */
-struct confidence {
-    int n;
-    double logprob, entropy, margin;
-    float logprob_min;
-};
-
 /* Waits for the whole answer. */
 static int collect(struct session *session, struct buffer *text, struct ids *ids, struct buffer *logprobs, struct confidence *confidence,
                    enum finish_reason *reason, struct usage *usage, struct error *err)
@@ -118,12 +53,8 @@ static int collect(struct session *session, struct buffer *text, struct ids *ids
             buffer_append_str(text, event.text);
             for (int i = 0; i < event.n_tokens; i++) {
                 const struct token_logprob *token = event.logprobs != NULL ? &event.logprobs[i] : NULL;
-                if (token != NULL) {
-                    confidence->logprob_min = confidence->n++ == 0 || token->logprob < confidence->logprob_min ? token->logprob : confidence->logprob_min;
-                    confidence->logprob += (double)token->logprob;
-                    confidence->entropy += (double)token->entropy;
-                    confidence->margin += (double)token->margin;
-                }
+                if (token != NULL)
+                    confidence_add(confidence, token);
                 if (ids_append(ids, event.tokens[i]) < 0)
                     return error_set(err, WEIR_E_MEMORY, "", "out of memory");
                 if (event.logprobs != NULL)
@@ -172,47 +103,20 @@ static int generate_begin(void *user, int index, const json_t *line, struct erro
     return status;
 }
 
-static void put_number(struct buffer *out, const char *name, double value)
+static int print_train_line(struct generate *generate, int index, const json_t *line, const struct ids *ids, struct train_line *answer, struct buffer *out,
+                            struct error *err)
 {
-    if (isfinite(value)) {
-        jsonl_name(out, name);
-        buffer_printf(out, "%.6g", value);
-    }
-}
-
-/* A line as `weir train` takes it: the question with the labels it came with, and "answer". */
-static int print_train_line(struct generate *generate, int index, const json_t *line, str text, const struct ids *ids, const struct confidence *confidence,
-                            struct buffer *out, struct error *err)
-{
-    static const char *const passed[] = {"text", "label", "scores", "domain"};
-    float probe = NAN, self_check = NAN;
-    double n = confidence->n;
+    const char *adapter = generate->sampling.adapter;
+    const struct ids *prompt = &generate->prompts[index];
     int status = 0;
+    answer->probe = answer->self_check = NAN;
     if (generate->probes)
-        status = probe_ask(PROBE_QUESTION, generate->engine, generate->model, generate->sampling.adapter, &generate->prompts[index], NULL, &probe, err);
+        status = probe_ask(PROBE_QUESTION, generate->engine, generate->model, adapter, prompt, NULL, &answer->probe, err);
     if (status == 0 && generate->self_checks)
-        status = probe_ask(PROBE_ANSWER, generate->engine, generate->model, generate->sampling.adapter, &generate->prompts[index], ids, &self_check, err);
-    if (status < 0)
-        return status;
-    jsonl_begin(line, out);
-    for (size_t i = 0; i < sizeof passed / sizeof *passed; i++) {
-        const json_t *member = json_object_get(line, passed[i]);
-        if (member == NULL)
-            continue;
-        jsonl_name(out, passed[i]);
-        json_write(member, out);
-    }
-    jsonl_name(out, "answer");
-    buffer_append_text(out, "{\"text\":");
-    buffer_append_json_string(out, text);
-    put_number(out, "logprob_mean", confidence->logprob / n);
-    put_number(out, "logprob_min", n > 0 ? (double)confidence->logprob_min : NAN);
-    put_number(out, "entropy_mean", confidence->entropy / n);
-    put_number(out, "margin_mean", confidence->margin / n);
-    put_number(out, "self_check", (double)self_check);
-    put_number(out, "probe", (double)probe);
-    buffer_append_text(out, "}}");
-    return 0;
+        status = probe_ask(PROBE_ANSWER, generate->engine, generate->model, adapter, prompt, ids, &answer->self_check, err);
+    if (status == 0)
+        train_line_print(line, answer, out);
+    return status;
 }
 
 static int generate_finish(void *user, int index, const json_t *line, struct buffer *out, struct error *err)
@@ -222,12 +126,13 @@ static int generate_finish(void *user, int index, const json_t *line, struct buf
     struct buffer text, logprobs;
     enum finish_reason reason = FINISH_NONE;
     struct usage usage = {0};
-    struct confidence confidence = {0};
+    struct train_line answer = {.confidence = {0}};
     buffer_init(&text, 64 << 20);
     buffer_init(&logprobs, 64 << 20);
-    int status = collect(generate->sessions[index], &text, &ids, &logprobs, &confidence, &reason, &usage, err);
+    int status = collect(generate->sessions[index], &text, &ids, &logprobs, &answer.confidence, &reason, &usage, err);
     if (status == 0 && generate->train_lines) {
-        status = print_train_line(generate, index, line, buffer_str(&text), &ids, &confidence, out, err);
+        answer.text = buffer_str(&text);
+        status = print_train_line(generate, index, line, &ids, &answer, out, err);
     } else if (status == 0) {
         jsonl_begin(line, out);
         jsonl_name(out, "ids");

@@ -136,17 +136,12 @@ static int answer(struct explainer *explainer, str body, bool as_json, struct er
     if (status < 0)
         return status;
     if (as_json) {
-        struct buffer out;
-        buffer_init(&out, 64 << 20);
-        json_write(decision, &out);
-        buffer_append_char(&out, '\n');
-        fwrite(out.data, 1, out.n, stdout);
-        buffer_release(&out);
+        status = cli_print_json(decision, err);
     } else {
         say(decision);
     }
     json_decref(decision);
-    return 0;
+    return status;
 }
 
 static int answer_text(struct explainer *explainer, const char *model, const char *text, bool as_json, struct error *err)
