@@ -16,8 +16,8 @@
  * finite stake can be told from a slip of the hand at 0; at 1 there is nothing to test.
  *
  * Shadow samples (request/shadowing.h) have a test of their own, in which a remote answer judged better counts as a rating down. They
- * are what ratings are not: drawn at random with a known probability, which is one and the same within a configuration, so that each
- * counts alike; and what they say is what max_regret is about. That test promises: while of the sampled and judged answers each is worse
+ * are what ratings are not: drawn at random with a known probability that does not depend on the answer, so that each
+ * counts alike (samples of what left are no local answers, and not in it); and what they say is what max_regret is about. That test promises: while of the sampled and judged answers each is worse
  * than the remote's, in the judge's eyes, with probability at most max_regret, a tenant's alarm is ever raised by it with a probability of
  * at most 5 %; by either test, at most 10 %. It says nothing of answers that are never sampled (gateway/README.md), and samples
  * that could not be judged are missing from it. The two are kept apart because a rating and a sample of one answer are not

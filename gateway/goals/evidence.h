@@ -1,7 +1,7 @@
 /* Evidence: the threshold that a tenant's own labels support for max_regret. One tenant's labels, and pure functions of them.
  *
  * A label says of one query what came of a local answer: its gain, the loss 0 … 1 (1: worse than a remote one, or rated down), the
- * reach: the gain up to which queries had the same chance of being labelled (ratings: the threshold of the decision, for nobody rates a
+ * reach: the gain up to which queries had a chance of being labelled that is known (ratings: the threshold of the decision, for nobody rates a
  * local answer that was not given; samples that also look at queries that left: EVIDENCE_ALL), and a weight (below).
  * The regret of a threshold g is the mean loss of queries of gains up to g. Labels of gain <= g and reach >= g speak of it; others would
  * favour the queries that happened to be labelled.
