@@ -1,13 +1,14 @@
 /* Invariant: only rows are read, and nothing is remembered from one request to the next. */
 #include "decide/explain_past.h"
 
+#include "goals/standing.h"
 #include "ledger/rated.h"
 #include "ledger/shadowed.h"
 
 static int count_rating(void *user, const struct rated *rated)
 {
     struct explainer *explainer = user;
-    if (!rated->is_auto)
+    if (!rated->is_auto || !standing_is_target(explainer->config, rated->tenant, rated->max_regret, rated->config_sha256))
         return 0;
     enum drift_before before = !rated->rated_before ? DRIFT_UNRATED : rated->was_down ? DRIFT_WAS_DOWN : DRIFT_WAS_FINE;
     return drift_rate(explainer->ratings, rated->tenant, rated->max_regret, before, rated->down);
@@ -16,6 +17,8 @@ static int count_rating(void *user, const struct rated *rated)
 static int count_sample(void *user, const struct shadowed *shadowed)
 {
     struct explainer *explainer = user;
+    if (!standing_is_target(explainer->config, shadowed->tenant, shadowed->max_regret, shadowed->config_sha256))
+        return 0;
     return drift_rate(explainer->samples, shadowed->tenant, shadowed->max_regret, DRIFT_UNRATED, shadowed->remote_better);
 }
 

@@ -43,3 +43,9 @@ void standing_of(const struct config *config, const struct head *head, const cha
         snprintf(out->judge, sizeof out->judge, "%s/%s", config->providers[judge->provider].name, judge->model);
     out->scope = (struct ledger_scope){.config_sha256 = config->sha256, .head_id = head != NULL ? head_id(head) : "", .answers_id = answers_id, .judge = out->judge};
 }
+
+bool standing_is_target(const struct config *config, const char *tenant, double max_regret, const char *config_sha256)
+{
+    const struct config_goal *goal = config_goal_of(config, tenant);
+    return strcmp(config->sha256, config_sha256) == 0 || (goal->kind == GOAL_MAX_REGRET && goal->max_regret == max_regret);
+}

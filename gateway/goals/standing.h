@@ -20,5 +20,8 @@ struct standing {
 };
 /* head NULL: none. */
 void standing_of(const struct config *config, const struct head *head, const char *answers_id, struct standing *out);
+/* Does a decision that was made for max_regret under a configuration say whether what the tenant is promised now holds? Under this one: yes; else where
+ * the tenant's target is the same. */
+bool standing_is_target(const struct config *config, const char *tenant, double max_regret, const char *config_sha256);
 
 #endif

@@ -21,13 +21,14 @@ static int sample_row(void *user, struct reader *reader)
     struct shadowed shadowed = {.max_regret = reader_number(reader, 1), .gain = reader_is_null(reader, 2) ? (double)NAN : reader_number(reader, 2),
                                 .probability = reader_number(reader, 3), .remote_better = reader_integer(reader, 4) != 0};
     reader_copy(reader, 0, shadowed.tenant, sizeof shadowed.tenant);
+    reader_copy(reader, 5, shadowed.config_sha256, sizeof shadowed.config_sha256);
     return reading->fn(reading->user, &shadowed);
 }
 
 int shadowed_each(const char *path, const struct ledger_scope *scope, shadowed_fn *fn, void *user, struct error *err)
 {
     static const char sql[] = "SELECT s.tenant, json_extract(d.inputs, '$.max_regret'), json_extract(d.inputs, '$.score.gain'), s.probability_ppm / 1e6,"
-                              " s.outcome = 'remote_better' FROM shadow s JOIN decision d USING (decision_id) WHERE s.outcome <> 'unjudged' AND d.route = 'local'"
+                              " s.outcome = 'remote_better', d.config_sha256 FROM shadow s JOIN decision d USING (decision_id) WHERE s.outcome <> 'unjudged' AND d.route = 'local'"
                               " AND " LEDGER_IN_SCOPE("d") " AND " LEDGER_JUDGED_IN_SCOPE("s") " AND json_extract(d.inputs, '$.goal') IS NULL ORDER BY s.leaf_index";
     struct reader reader;
     struct reading reading = {fn, user};

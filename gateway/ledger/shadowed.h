@@ -7,7 +7,8 @@
 
 struct shadowed {
     char tenant[64];     /* "": nobody with a key. */
-    double max_regret;   /* Of the decision. */
+    char config_sha256[65]; /* Of the decision, as: */
+    double max_regret;
     double gain;         /* As it was scored; NAN: it was not. */
     double probability;  /* Of being sampled. */
     bool remote_better;

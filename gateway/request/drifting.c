@@ -25,7 +25,8 @@ bool drifting_counts(const struct service *service, const struct rated *rated)
     struct standing standing;
     service_standing(service, &standing);
     return rated->is_auto && strcmp(rated->route, "local") == 0 &&
-           ledger_scope_has(&standing.scope, rated->config_sha256, rated->head_id, rated->answers_id);
+           ledger_scope_has(&standing.scope, rated->config_sha256, rated->head_id, rated->answers_id) &&
+           standing_is_target(service->snapshot->config, rated->tenant, rated->max_regret, rated->config_sha256);
 }
 
 static int count_rating(void *user, const struct rated *rated)
@@ -66,6 +67,9 @@ static int count_sample(struct service *service, const char *tenant, double max_
 
 static int count_sample_row(void *user, const struct shadowed *shadowed)
 {
+    const struct service *service = user;
+    if (!standing_is_target(service->snapshot->config, shadowed->tenant, shadowed->max_regret, shadowed->config_sha256))
+        return 0;
     return count_sample(user, shadowed->tenant, shadowed->max_regret, shadowed->remote_better);
 }
 

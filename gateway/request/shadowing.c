@@ -155,7 +155,8 @@ static void learn(const struct shadow_job *job, int recorded)
     bool in_force = is_in_force(job), lost = job->outcome == SHADOW_UNJUDGED, worse = job->outcome == SHADOW_REMOTE_BETTER;
     if (request->inputs->goal.kind != GOAL_MAX_REGRET)
         return; /* No max_regret is asked for: the row is all there is to it. */
-    struct drifting_sample tested = {.tenant = tenant, .in_force = in_force, .max_regret = request->inputs->max_regret, .remote_better = worse};
+    bool is_target = standing_is_target(job->service->snapshot->config, tenant, request->inputs->max_regret, request->snapshot->config->sha256);
+    struct drifting_sample tested = {.tenant = tenant, .in_force = in_force && is_target, .max_regret = request->inputs->max_regret, .remote_better = worse};
     if (!job->left && !lost)
         drifting_sampled(job->service, &tested, recorded);
     else if (recorded < 0)
