@@ -4,6 +4,7 @@ import json
 import pathlib
 import signal
 import subprocess
+import threading
 
 import pytest
 from gateway_case import MODEL, Stream, ask, assert_books_balance, gateway, provider_entry, question, rows, select, wait_for
@@ -192,6 +193,31 @@ def test_while_a_caller_is_answered_here_the_local_model_does_nothing_else(weir,
     slow.response.close()
     assert sample(weir, answer)["outcome"] == "tie"
     assert metric(weir, "weir_shadow_waiting_local") == 0 and metric(weir, "weir_shadow_local_tokens_total") > before
+
+
+def test_nor_does_it_while_a_caller_uses_the_machine_in_another_way(weir, judge):
+    """Embeddings are computed beside the engine, which does not see them."""
+    judge.script([{"kind": "ok", "text": "tie"}])
+    before = metric(weir, "weir_shadow_local_tokens_total")
+    slow = holding(weir)
+    answer = left(weir)
+    ended = lambda: select(weir, "select 1 from outcome join decision using (decision_id) where endpoint = '/v1/embeddings'")
+    texts = [f"{i} " + "The fox met many friends in the wood, and they all had long names and stories of their own. " * 5 for i in range(600)]
+    asking = threading.Thread(target=ask, args=(weir, "/v1/embeddings", {"model": "local", "input": texts}))
+    asking.start()
+    wait_for(lambda: select(weir, "select 1 from decision where endpoint = '/v1/embeddings'"), "the embeddings")
+    slow.connection.close()
+    slow.response.close()
+    n = 0
+    while True:
+        made = metric(weir, "weir_shadow_local_tokens_total")
+        if ended():
+            break
+        assert made == before
+        n += 1
+    asking.join()
+    assert n > 10, "the embeddings were over too soon: this shows nothing"
+    assert sample(weir, answer)["outcome"] == "tie"
 
 
 def test_what_does_not_fit_the_queue_and_what_a_drain_cuts_off_is_told_as_lost(folder, far, judge):
