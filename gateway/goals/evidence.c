@@ -48,6 +48,15 @@ int evidence_add(struct evidence *evidence, const struct evidence_label *label)
     return 0;
 }
 
+void evidence_remove(struct evidence *evidence, uint64_t id)
+{
+    int n = 0;
+    for (int i = 0; i < evidence->n; i++)
+        if (evidence->labels[i].id != id)
+            evidence->labels[n++] = evidence->labels[i];
+    evidence->n = n;
+}
+
 void evidence_forget(struct evidence *evidence)
 {
     evidence->n = 0;

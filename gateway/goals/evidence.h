@@ -22,7 +22,8 @@
  * loss. Ratings are no random sample; samples with stated probabilities are.
  *
  * A query that was drawn and whose label was lost has a loss of 1 with a slack of 1: those who bet for a threshold meet its worst, those who
- * bet against it its best. So nothing is assumed about which are lost.
+ * bet against it its best. So nothing is assumed about which are lost. The same label stands for one that is still to come, from the moment on that it
+ * is drawn: then the order of labels is that of the draws, and none is judged by before worse ones that take longer are in.
  *
  * Weight: p_least / p, of the probability p with which this query was sampled and the least one of any: then the bets are on the mean over
  * all queries. 1 where all have the same.
@@ -52,6 +53,8 @@ struct evidence {
 
 /* WEIR_E_MEMORY: nothing changed. A label with numbers out of range is put into it. */
 int evidence_add(struct evidence *evidence, const struct evidence_label *label) WEIR_CHECKED;
+/* One that was to come has not come: it says nothing. */
+void evidence_remove(struct evidence *evidence, uint64_t id);
 /* After a move down, whose labels have said what they had to say. */
 void evidence_forget(struct evidence *evidence);
 void evidence_release(struct evidence *evidence);

@@ -89,6 +89,8 @@ void goals_label_drawn(struct goals_label *label, int64_t probability_ppm, int64
 /* Takes the label and moves the threshold where the labels support another: an enum evidence_move; a moved one is written to the ledger and
  * the log. WEIR_E_LIMIT, WEIR_E_MEMORY: it was not taken. */
 int goals_label(struct goals *goals, const struct goals_context *context, const struct goals_label *label) WEIR_CHECKED;
+/* Takes back a label of a sample that was to come (lost) and whose answers nobody compares. */
+void goals_unlabel(struct goals *goals, const char *tenant, const char *decision_id);
 /* Gauges of the first GOALS_MAX_SHOWN tenants, as Prometheus text. */
 void goals_write_metrics(const struct goals *goals, const struct config *config, struct buffer *out);
 

@@ -100,3 +100,10 @@ int goals_relabel(struct goals *goals, const struct goals_context *context, cons
     int status = take(goals, context, label, leaf_index, &state);
     return status < 0 ? status : 0;
 }
+
+void goals_unlabel(struct goals *goals, const char *tenant, const char *decision_id)
+{
+    struct goal_tenant *state = goal_tenants_find(&goals->tenants, tenant);
+    if (state != NULL)
+        evidence_remove(&state->evidence, str_hash(str_of(decision_id)));
+}

@@ -94,11 +94,12 @@ int history_labels(const char *path, const struct ledger_scope *scope, history_l
 {
 #define OF_A_REGRET LEDGER_IN_SCOPE("d") " AND json_extract(d.inputs, '$.name') = 'auto' AND json_extract(d.inputs, '$.goal') IS NULL"
     static const char sql[] =
-        "SELECT f.leaf_index, coalesce(d.tenant, ''), d.decision_id, d.inputs, f.rating_ppm < 0 OR f.correct = 0, 0, 0, 0 FROM feedback f"
+        "SELECT f.leaf_index, coalesce(d.tenant, ''), d.decision_id, d.inputs, f.rating_ppm < 0 OR f.correct = 0, 0, 0, 0, f.leaf_index FROM feedback f"
         " JOIN decision d USING (decision_id) LEFT JOIN outcome o USING (decision_id) WHERE " OF_A_REGRET " AND coalesce(o.route, d.route) = 'local'"
         " UNION ALL SELECT s.leaf_index, coalesce(d.tenant, ''), d.decision_id, d.inputs, s.outcome = 'remote_better', s.outcome = 'unjudged', s.probability_ppm,"
-        " coalesce(s.other_ppm, 0) FROM shadow s JOIN decision d USING (decision_id) WHERE " OF_A_REGRET
-        " AND (s.outcome <> 'unjudged' OR s.reason IN (" SHADOWED_LOST ")) AND " LEDGER_JUDGED_IN_SCOPE("s") " ORDER BY 1";
+        " coalesce(s.other_ppm, 0), coalesce(p.leaf_index, s.leaf_index) FROM shadow s JOIN decision d USING (decision_id) LEFT JOIN shadow_plan p"
+        " USING (decision_id) WHERE " OF_A_REGRET " AND (s.outcome <> 'unjudged' OR s.reason IN (" SHADOWED_LOST ")) AND " LEDGER_JUDGED_IN_SCOPE("s")
+        " ORDER BY 9";
     struct reader reader;
     struct reading reading = {.fn.label = fn, .user = user};
     int status = reader_open(&reader, path, "threshold", sql, err); /* Of the schema that has all of them. */

@@ -37,7 +37,7 @@ typedef int history_threshold_fn(void *user, const struct history_threshold *thr
 int history_thresholds(const char *path, const struct ledger_scope *scope, history_threshold_fn *fn, void *user, struct error *err) WEIR_CHECKED;
 
 /* Ratings of local answers to `auto` under the target max_regret, and samples that were judged or lost, as far as they are in force, in the order
- * of the tree. */
+ * of the tree: ratings by their rows, samples by those of their plans. */
 struct history_label {
     int64_t leaf_index;
     const char *tenant;   /* "": callers without a key. */

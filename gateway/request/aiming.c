@@ -120,3 +120,8 @@ void aiming_sampled(struct service *service, const struct aiming_sample *sample)
     if (decision.weighed && inputs->goal.kind == GOAL_MAX_REGRET)
         label(service, &of);
 }
+
+void aiming_unsampled(struct service *service, const char *tenant, const char *decision_id)
+{
+    goals_unlabel(service->goals, tenant, decision_id);
+}

@@ -32,5 +32,7 @@ struct aiming_sample {
     int64_t probability_ppm, other_ppm; /* Of being drawn, and of one on the other side of the threshold (0: none is). */
 };
 void aiming_sampled(struct service *service, const struct aiming_sample *sample);
+/* One that was told as lost, while it was to come, has no label. */
+void aiming_unsampled(struct service *service, const char *tenant, const char *decision_id);
 
 #endif

@@ -30,6 +30,7 @@ struct shadow_job {
     const char *stopped;      /* Not NULL: it is to be given up, for this reason, as soon as nobody else has it. */
     bool waiting;             /* The ledger or a worker has it. */
     bool reserved;
+    bool expected;            /* A label stands for it that says so. */
     int64_t reserved_nusd, cost_nusd;
     int64_t probability_ppm, other_ppm; /* Of being drawn, and of one on the other side of the threshold. */
     int64_t begun_us, deadline_us;

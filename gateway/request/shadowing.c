@@ -147,6 +147,24 @@ static bool is_in_force(const struct shadow_job *job)
            (standing.judge[0] == '\0' || strcmp(standing.judge, judge) == 0);
 }
 
+/* To the tenant's target; lost: nobody knows, or nobody knows yet. */
+static void label(const struct shadow_job *job, bool lost)
+{
+    const struct request *request = job->request;
+    struct aiming_sample sample = {.tenant = request->has_key ? request->key.tenant : NULL, .decision_id = request->decision_id, .inputs = request->inputs,
+                                   .worse = job->outcome == SHADOW_REMOTE_BETTER, .lost = lost,
+                                   .probability_ppm = job->probability_ppm, .other_ppm = job->other_ppm};
+    aiming_sampled(job->service, &sample);
+}
+
+/* From the durable plan on it is known that a label is to come. */
+static void expect_label(struct shadow_job *job)
+{
+    job->expected = job->request->inputs->goal.kind == GOAL_MAX_REGRET && is_in_force(job);
+    if (job->expected)
+        label(job, true);
+}
+
 /* The one place from which verdicts go to whatever learns from them. */
 static void learn(const struct shadow_job *job, int recorded)
 {
@@ -161,10 +179,8 @@ static void learn(const struct shadow_job *job, int recorded)
         drifting_sampled(job->service, &tested, recorded);
     else if (recorded < 0)
         drifting_unsure(job->service);
-    struct aiming_sample sample = {.tenant = tenant, .decision_id = request->decision_id, .inputs = request->inputs, .worse = worse, .lost = lost,
-                                   .probability_ppm = job->probability_ppm, .other_ppm = job->other_ppm};
     if (recorded == 0 && in_force)
-        aiming_sampled(job->service, &sample);
+        label(job, lost);
 }
 
 static void on_recorded(void *user, int status)
@@ -239,6 +255,8 @@ void shadow_finish(struct shadow_job *job, enum shadow_outcome outcome, const ch
     else
         log_event(LOG_INFO, "shadowed", "%s: %s (%s), %s, remote %s/%s, %d calls of the judge", job->request->decision_id, shadow_outcome_name(outcome), reason,
                   job->left ? "left" : "stayed", job->remote.provider, job->remote.model, job->n_called);
+    if (job->expected && !learns)
+        aiming_unsampled(service, job->request->has_key ? job->request->key.tenant : NULL, job->request->decision_id);
     if (status == 0 && learns)
         job->waiting = true; /* on_recorded lets it go. */
     else
@@ -251,6 +269,8 @@ static void on_planned(void *user, int status)
 {
     struct shadow_job *job = user;
     job->waiting = false;
+    if (status == 0)
+        expect_label(job);
     if (job->stopped != NULL)
         shadow_finish(job, SHADOW_UNJUDGED, job->stopped);
     else if (status < 0)

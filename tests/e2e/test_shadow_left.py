@@ -282,7 +282,7 @@ def test_labels_of_both_sides_raise_a_threshold_and_lower_it_again_and_outlive_w
                 break
             sample(weir, answer)
         move = select(weir, "select * from threshold")[0]
-        assert move["reason"] == "supported" and move["old_ppm"] == 300000 and move["new_ppm"] > 744000 and move["n_labels"] >= 50 and move["regret_ppm"] == 0
+        assert move["reason"] == "supported" and move["old_ppm"] == 300000 and move["new_ppm"] > 744000 and move["n_labels"] >= 50 and move["regret_ppm"] <= 20000, "the last of them was still to come"
         assert len(move["answers_id"].split(":")[0]) == 16 and move["answers_id"].endswith(":judge/" + JUDGE)
         raised = promise(weir)
         assert raised["route"] == "local" and raised["inputs"]["promise"]["source"] == "labels"

@@ -123,6 +123,74 @@ Test(evidence_sides, a_threshold_that_rose_falls_again_when_the_world_shifts)
     cr_assert(sum.last < sum.most - 0.03);
 }
 
+/* Of every ninety-six labels the worse ones come last, as answers that take longer do. Is a threshold raised that max_regret does not allow? */
+static void live_late(uint64_t seed, bool expected, bool *wrongly)
+{
+    enum { AT_ONCE = 96, N = 960 };
+    struct evidence evidence = {0};
+    uint64_t state = seed;
+    *wrongly = false;
+    for (uint64_t i = 0; i < N; i += AT_ONCE) {
+        struct evidence_label labels[AT_ONCE];
+        struct evidence_verdict verdict;
+        for (uint64_t k = 0; k < AT_ONCE; k++) {
+            labels[k] = (struct evidence_label){.id = i + k + 1, .gain = 0.3F, .reach = EVIDENCE_ALL, .loss = coin(&state) < 0.32, .weight = 1};
+            struct evidence_label unknown = labels[k];
+            unknown.loss = unknown.slack = 1;
+            if (expected)
+                cr_assert_eq(evidence_add(&evidence, &unknown), 0);
+        }
+        for (int late = 0; late < 2; late++)
+            for (int k = 0; k < AT_ONCE; k++) {
+                if ((labels[k].loss > 0) != late)
+                    continue;
+                cr_assert_eq(evidence_add(&evidence, &labels[k]), 0);
+                evidence_judge(&evidence, 0.3, 0.1, 0.1, &verdict);
+                *wrongly |= verdict.move == EVIDENCE_UP && verdict.threshold >= 0.3; /* The mean loss of all is .32. */
+            }
+    }
+    evidence_release(&evidence);
+}
+
+Test(evidence_sides, labels_that_are_to_come_hold_back_a_threshold_that_only_the_quick_ones_support)
+{
+    int wrongly[2] = {0};
+    for (uint64_t seed = 0; seed < 300; seed++)
+        for (int expected = 0; expected < 2; expected++) {
+            bool was_wrong;
+            live_late(seed * 7877 + 5, expected, &was_wrong);
+            wrongly[expected] += was_wrong;
+        }
+    cr_log_info("wrongly in %d of 300 with, %d without", wrongly[1], wrongly[0]);
+    cr_assert_leq(wrongly[1], 30, "with them told as to come: %d of 300", wrongly[1]);
+    cr_assert_geq(wrongly[0], 250, "left out until they are there: %d of 300", wrongly[0]);
+}
+
+Test(evidence_sides, one_that_does_not_come_leaves_no_trace)
+{
+    struct evidence one = {0}, other = {0};
+    struct evidence_verdict verdicts[2];
+    for (uint64_t i = 0; i < 300; i++) {
+        struct evidence_label label = {.id = i + 1, .gain = 0.1F, .reach = EVIDENCE_ALL, .loss = 1, .slack = 1, .weight = 1};
+        cr_assert_eq(evidence_add(&one, &label), 0);
+        label.loss = label.slack = 0;
+        if (i % 3 == 0) {
+            evidence_remove(&one, i + 1);
+            continue;
+        }
+        cr_assert_eq(evidence_add(&one, &label), 0);
+        cr_assert_eq(evidence_add(&other, &label), 0);
+    }
+    cr_assert(one.n == 200 && other.n == 200);
+    evidence_judge(&one, 0.2, 0.1, 0, &verdicts[0]);
+    evidence_judge(&other, 0.2, 0.1, 0, &verdicts[1]);
+    cr_assert(verdicts[0].move == EVIDENCE_UP && memcmp(&verdicts[0], &verdicts[1], sizeof verdicts[0]) == 0);
+    evidence_remove(&one, 999);
+    cr_assert_eq(one.n, 200);
+    evidence_release(&one);
+    evidence_release(&other);
+}
+
 Test(evidence_sides, a_lost_label_speaks_for_no_threshold_and_against_none)
 {
     struct evidence good = {0}, bad = {0};
