@@ -101,30 +101,56 @@ int file_read(const char *path, struct buffer *out, struct error *err)
     return status;
 }
 
+int file_replaceable(const char *path, char *out, struct error *err)
+{
+    struct stat info;
+    if (lstat(path, &info) == 0 && S_ISLNK(info.st_mode) && realpath(path, out) != NULL)
+        path = out; /* A link to nothing is replaced itself. */
+    else if (!str_copy(out, PATH_MAX, str_of(path)))
+        return error_set(err, WEIR_E_INVALID, path, "path too long");
+    if (stat(path, &info) < 0 || S_ISREG(info.st_mode))
+        return 0;
+    return S_ISDIR(info.st_mode) ? error_set(err, WEIR_E_IO, path, "%s", strerror(EISDIR)) : 1;
+}
+
+static bool write_whole(int fd, const char *at, size_t n_bytes)
+{
+    while (n_bytes > 0) {
+        ssize_t put = write(fd, at, n_bytes);
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put <= 0)
+            return false;
+        at += put;
+        n_bytes -= (size_t)put;
+    }
+    return true;
+}
+
+static int write_in_place(const char *path, const void *data, size_t n_bytes, struct error *err)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    int status = fd < 0 || !write_whole(fd, data, n_bytes) ? io_error(err, path) : 0;
+    if (fd >= 0)
+        close(fd);
+    return status;
+}
+
 int file_write_atomic(const char *path, const void *data, size_t n_bytes, unsigned mode, struct error *err)
 {
-    char temporary[PATH_MAX];
-    if (snprintf(temporary, sizeof temporary, "%s.XXXXXX", path) >= (int)sizeof temporary)
+    char temporary[PATH_MAX], real[PATH_MAX];
+    int kind = file_replaceable(path, real, err);
+    if (kind != 0)
+        return kind < 0 ? kind : write_in_place(path, data, n_bytes, err);
+    if (snprintf(temporary, sizeof temporary, "%s.XXXXXX", real) >= (int)sizeof temporary)
         return error_set(err, WEIR_E_INVALID, path, "path too long");
     int fd = mkostemp(temporary, O_CLOEXEC);
     if (fd < 0)
         return io_error(err, path);
-    const char *at = data;
-    bool good = fchmod(fd, (mode_t)mode) == 0;
-    while (good && n_bytes > 0) {
-        ssize_t put = write(fd, at, n_bytes);
-        if (put < 0 && errno == EINTR)
-            continue;
-        good = put > 0;
-        if (good) {
-            at += put;
-            n_bytes -= (size_t)put;
-        }
-    }
-    good = good && fsync(fd) == 0;
+    bool good = fchmod(fd, (mode_t)mode) == 0 && write_whole(fd, data, n_bytes) && fsync(fd) == 0;
     int cause = errno;
     close(fd);
-    if (good && rename(temporary, path) == 0)
+    if (good && rename(temporary, real) == 0)
         return 0;
     if (!good)
         errno = cause;

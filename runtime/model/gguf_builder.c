@@ -302,22 +302,23 @@ static int write_file(const struct gguf_builder *builder, struct gguf_writer *wr
 
 int gguf_builder_write(struct gguf_builder *builder, const char *out, gguf_check_fn *check, void *user)
 {
-    char partial[PATH_MAX];
+    char partial[PATH_MAX], real[PATH_MAX];
     struct gguf_writer writer = {.path = partial, .err = builder->err};
     if (builder->status < 0)
         return builder->status;
-    if (snprintf(partial, sizeof partial, "%s.partial", out) >= (int)sizeof partial)
-        return error_set(builder->err, WEIR_E_INVALID, out, "path too long");
+    int status = gguf_partial(out, real, partial, builder->err);
+    if (status < 0)
+        return status;
     if ((writer.file = fopen(partial, "wbe")) == NULL)
         return error_set(builder->err, WEIR_E_IO, partial, "%s", strerror(errno));
-    int status = write_file(builder, &writer);
+    status = write_file(builder, &writer);
     if (status == 0 && (fflush(writer.file) != 0 || fsync(fileno(writer.file)) < 0))
         status = error_set(builder->err, WEIR_E_IO, partial, "%s", strerror(errno));
     if (fclose(writer.file) != 0 && status == 0)
         status = error_set(builder->err, WEIR_E_IO, partial, "%s", strerror(errno));
     if (status == 0 && check != NULL)
         status = check(user, partial, builder->err);
-    if (status == 0 && rename(partial, out) < 0)
+    if (status == 0 && rename(partial, real) < 0)
         status = error_set(builder->err, WEIR_E_IO, out, "%s", strerror(errno));
     if (status < 0)
         unlink(partial);

@@ -187,15 +187,15 @@ static int check_source(const struct plan *plan, const char *path, struct error 
 
 int model_quantize(const char *in, const char *out, const char *format, const char *imatrix_path, struct error *err)
 {
-    char partial[PATH_MAX];
+    char partial[PATH_MAX], real[PATH_MAX];
     struct plan plan = {.mix = mix_find(format)};
     struct gguf *gguf;
     struct imatrix *imatrix = NULL;
     if (plan.mix == NULL)
         return error_set(err, WEIR_E_UNSUPPORTED, format, "is no format that can be written (%s)", mix_names());
-    if (snprintf(partial, sizeof partial, "%s.partial", out) >= (int)sizeof partial)
-        return error_set(err, WEIR_E_INVALID, out, "path too long");
-    int status = gguf_open(&gguf, in, err);
+    int status = gguf_partial(out, real, partial, err);
+    if (status == 0)
+        status = gguf_open(&gguf, in, err);
     if (status < 0)
         return status;
     plan.gguf = gguf;
@@ -221,7 +221,7 @@ int model_quantize(const char *in, const char *out, const char *format, const ch
         status = error_set(err, WEIR_E_IO, partial, "%s", strerror(errno));
     if (writer.file != NULL && fclose(writer.file) != 0 && status == 0)
         status = error_set(err, WEIR_E_IO, partial, "%s", strerror(errno));
-    if (status == 0 && rename(partial, out) < 0)
+    if (status == 0 && rename(partial, real) < 0)
         status = error_set(err, WEIR_E_IO, out, "%s", strerror(errno));
     if (status < 0 && writer.file != NULL)
         unlink(partial);

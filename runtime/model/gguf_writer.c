@@ -2,6 +2,17 @@
 #include "model/gguf_writer.h"
 
 #include <errno.h>
+#include <limits.h>
+
+int gguf_partial(const char *out, char *real, char *partial, struct error *err)
+{
+    int kind = file_replaceable(out, real, err);
+    if (kind < 0)
+        return kind;
+    if (kind > 0)
+        return error_set(err, WEIR_E_INVALID, out, "not a regular file");
+    return snprintf(partial, PATH_MAX, "%s.partial", real) < PATH_MAX ? 0 : error_set(err, WEIR_E_INVALID, out, "path too long");
+}
 
 int gguf_put(struct gguf_writer *writer, const void *data, size_t n)
 {

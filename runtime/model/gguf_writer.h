@@ -13,6 +13,8 @@ struct gguf_writer {
     struct error *err;
 };
 
+/* Of a file that is to be written at out: where it really lies, and the file beside it that is written first. Each has PATH_MAX bytes. */
+int gguf_partial(const char *out, char *real, char *partial, struct error *err) WEIR_CHECKED;
 int gguf_put(struct gguf_writer *writer, const void *data, size_t n) WEIR_CHECKED;
 int gguf_put_u32(struct gguf_writer *writer, uint32_t value) WEIR_CHECKED;
 int gguf_put_u64(struct gguf_writer *writer, uint64_t value) WEIR_CHECKED;
