@@ -123,7 +123,9 @@ static int usage_error(const struct verb *verb, const char *format, ...)
 
 static int option_set(const struct verb *verb, const struct cli_option *option, const char *value)
 {
-    if (option->text != NULL) {
+    if (option->words && utf8_first_invalid(str_of(value)) >= 0) {
+        return usage_error(verb, "--%s: is not valid UTF-8", option->name);
+    } else if (option->text != NULL) {
         *option->text = value;
     } else if (option->number != NULL && parse_i64(str_of(value), option->number) < 0) {
         return usage_error(verb, "--%s: \"%s\" is not an integer", option->name, value);

@@ -21,6 +21,7 @@ struct cli_option {
     int64_t *number;
     bool required;
     double *real;
+    bool words;           /* A text that goes into JSON (a name, not a path): must be UTF-8. */
 };
 /* Parses argv[1…] by the options (ended by a zero name). `--help` prints the verb's page and returns 1. Positional arguments
  * are moved to the front of argv[1…]; *n_positional gets their count (NULL: none are taken). 0 on success; on bad usage prints

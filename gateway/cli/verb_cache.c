@@ -61,7 +61,7 @@ static int run(int argc, char **argv)
     const char *config_path = NULL, *tenant = NULL;
     bool as_json = false;
     int n = 0;
-    const struct cli_option options[] = {{.name = "config", .text = &config_path}, {.name = "tenant", .text = &tenant}, {.name = "json", .flag = &as_json}, {0}};
+    const struct cli_option options[] = {{.name = "config", .text = &config_path}, {.name = "tenant", .text = &tenant, .words = true}, {.name = "json", .flag = &as_json}, {0}};
     int parsed = cli_parse(&verb_cache, argc, argv, options, &n);
     if (parsed != 0)
         return parsed > 0 ? EXIT_DONE : EXIT_USAGE;

@@ -83,8 +83,8 @@ static int run(int argc, char **argv)
     const char *system = NULL;
     int64_t max_tokens = 0;
     const struct cli_option options[] = {{.name = "config", .text = &talk.config}, {.name = "url", .text = &talk.url},
-                                         {.name = "ca-file", .text = &talk.ca_file}, {.name = "model", .text = &talk.model},
-                                         {.name = "system", .text = &system}, {.name = "max-tokens", .number = &max_tokens}, {0}};
+                                         {.name = "ca-file", .text = &talk.ca_file}, {.name = "model", .text = &talk.model, .words = true},
+                                         {.name = "system", .text = &system, .words = true}, {.name = "max-tokens", .number = &max_tokens}, {0}};
     int parsed = cli_parse(&verb_chat, argc, argv, options, NULL);
     if (parsed != 0)
         return parsed > 0 ? EXIT_DONE : EXIT_USAGE;

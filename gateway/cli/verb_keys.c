@@ -92,8 +92,8 @@ static int run(int argc, char **argv)
     int64_t per_minute = -1;
     bool as_json = false;
     int n = 0;
-    const struct cli_option options[] = {{.name = "config", .text = &config_path}, {.name = "tenant", .text = &tenant}, {.name = "name", .text = &name},
-                                         {.name = "budget-usd", .text = &budget}, {.name = "period", .text = &period},
+    const struct cli_option options[] = {{.name = "config", .text = &config_path}, {.name = "tenant", .text = &tenant, .words = true}, {.name = "name", .text = &name, .words = true},
+                                         {.name = "budget-usd", .text = &budget, .words = true}, {.name = "period", .text = &period, .words = true},
                                          {.name = "per-minute", .number = &per_minute}, {.name = "json", .flag = &as_json}, {0}};
     int parsed = cli_parse(&verb_keys, argc, argv, options, &n);
     if (parsed != 0)

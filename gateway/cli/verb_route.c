@@ -244,8 +244,8 @@ static int run(int argc, char **argv)
     const char *config = NULL, *model = "auto", *tenant = NULL, *messages = NULL, *earlier = NULL;
     bool as_json = false;
     int n = 0;
-    const struct cli_option options[] = {{.name = "config", .text = &config}, {.name = "model", .text = &model}, {.name = "tenant", .text = &tenant},
-                                         {.name = "messages", .text = &messages}, {.name = "earlier", .text = &earlier}, {.name = "json", .flag = &as_json}, {0}};
+    const struct cli_option options[] = {{.name = "config", .text = &config}, {.name = "model", .text = &model, .words = true},
+                                         {.name = "tenant", .text = &tenant, .words = true}, {.name = "messages", .text = &messages}, {.name = "earlier", .text = &earlier}, {.name = "json", .flag = &as_json}, {0}};
     int parsed = cli_parse(&verb_route, argc, argv, options, &n);
     if (parsed != 0)
         return parsed > 0 ? EXIT_DONE : EXIT_USAGE;

@@ -16,7 +16,7 @@ static int train_run(int argc, char **argv)
     struct error err;
     const struct cli_option options[] = {
         {"data", .text = &data, .required = true}, {"out", .text = &out, .required = true}, {"encoder", .text = &encoder_path},
-        {"precision", .text = &precision},         {"threads", .number = &threads},         {"name", .text = &name},
+        {"precision", .text = &precision},         {"threads", .number = &threads},         {"name", .text = &name, .words = true},
         {"seed", .number = &seed},                 {"no-encoder", .flag = &no_encoder},     {"quiet", .flag = &quiet},
         {"landmarks", .number = &landmarks},       {"static", .text = &static_path},     {"kind", .text = &kind},
         {"class-weights", .text = &class_weights},

@@ -1,6 +1,20 @@
 /* Status words and the error a failing function leaves behind. */
 #include "weir_base.h"
 
+/* What a message quotes comes from files and callers, and may have been cut in the middle of a character: a terminal, a log and a JSON
+ * string must take it all the same. */
+static void make_plain(char *text)
+{
+    str rest = str_of(text);
+    for (size_t at = 0; at < rest.n;) {
+        size_t start = at;
+        uint32_t code_point = utf8_next(rest, &at);
+        bool broken = code_point == 0xFFFD && at - start == 1;
+        if (broken || (code_point < 0x20 && code_point != '\n' && code_point != '\t') || code_point == 0x7F)
+            text[start] = '?';
+    }
+}
+
 int error_set(struct error *err, enum weir_status status, const char *where, const char *format, ...)
 {
     if (err != NULL) {
@@ -10,6 +24,8 @@ int error_set(struct error *err, enum weir_status status, const char *where, con
         va_start(args, format);
         vsnprintf(err->text, sizeof err->text, format, args);
         va_end(args);
+        make_plain(err->where);
+        make_plain(err->text);
     }
     return status;
 }
@@ -19,11 +35,16 @@ int error_prefix(struct error *err, const char *prefix)
     if (err == NULL)
         return WEIR_E_INVALID;
     char old[sizeof err->where];
+    str before = str_of(prefix);
+    bool member = str_ends(before, STR("."));
+    if (str_ends(before, STR(": ")))
+        before.n -= 2;
     memcpy(old, err->where, sizeof old);
     if (old[0] != '\0')
-        snprintf(err->where, sizeof err->where, "%s: %s", prefix, old);
+        snprintf(err->where, sizeof err->where, STR_FMT "%s%s", STR_ARG(before), member ? "" : ": ", old);
     else
-        str_copy(err->where, sizeof err->where, str_of(prefix));
+        str_copy(err->where, sizeof err->where, before);
+    make_plain(err->where);
     return err->status;
 }
 

@@ -46,10 +46,12 @@ struct error {
     char text[320];
 };
 
-/* Fills err (if not NULL) and returns status, so that a failing function ends in `return error_set(…)`. */
+/* Fills err (if not NULL) and returns status, so that a failing function ends in `return error_set(…)`. Whatever is quoted, both texts are
+ * valid UTF-8 without control characters but line breaks and tabs: a '?' stands for each byte that isn't. */
 int error_set(struct error *err, enum weir_status status, const char *where, const char *format, ...)
     WEIR_PRINTF(4, 5);
-/* Puts "prefix: " in front of err's where: how an outer function adds its file or field. Returns err's status. */
+/* Puts "prefix: " in front of err's where: how an outer function adds its file or field. A prefix that ends in '.' is the member of a
+ * member ("answer." and "text"), one that ends in ": " brings that itself. Returns err's status. */
 int error_prefix(struct error *err, const char *prefix);
 /* "where: text" into out (always terminated). Returns out. */
 const char *error_format(const struct error *err, char *out, size_t n_out);
@@ -209,7 +211,11 @@ void file_map_close(struct file_map *map);
 void file_pages_forget(const void *from, size_t n_bytes);
 /* Appends the whole file to out, within out's maximum. */
 int file_read(const char *path, struct buffer *out, struct error *err) WEIR_CHECKED;
-/* Replaces path with data: written to a temporary file beside it, synced, renamed. mode as in open(2). */
+/* May the file at path be replaced by a rename? 0: yes, at out (PATH_MAX bytes), to which symbolic links at path lead; 1: no, it is a
+ * device, a pipe or a socket, which a rename would do away with. A directory is an error. */
+int file_replaceable(const char *path, char *out, struct error *err) WEIR_CHECKED;
+/* Replaces path with data: written to a temporary file beside it, synced, renamed. mode as in open(2). A device, a pipe or a socket
+ * stays what it is and gets the data. */
 int file_write_atomic(const char *path, const void *data, size_t n_bytes, unsigned mode, struct error *err) WEIR_CHECKED;
 bool file_exists(const char *path);
 bool file_is_directory(const char *path);
