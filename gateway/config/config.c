@@ -265,9 +265,17 @@ static bool models_differ(const struct config *a, const struct config *b)
     return differs;
 }
 
+/* What the door keeps of its limits from the start on. */
+static bool door_differs(const struct config *a, const struct config *b)
+{
+    return a->limits.max_connections != b->limits.max_connections || a->limits.max_body_bytes != b->limits.max_body_bytes ||
+           a->limits.head_timeout_us != b->limits.head_timeout_us || a->limits.body_timeout_us != b->limits.body_timeout_us ||
+           a->limits.idle_timeout_us != b->limits.idle_timeout_us || a->limits.write_timeout_us != b->limits.write_timeout_us;
+}
+
 static bool restart_needed(const struct config *a, const struct config *b)
 {
-    bool differs = a->n_listeners != b->n_listeners || text_differs(a->tls_certificate, b->tls_certificate) ||
+    bool differs = text_differs(a->head_path, b->head_path) || door_differs(a, b) || a->n_listeners != b->n_listeners || text_differs(a->tls_certificate, b->tls_certificate) ||
                    text_differs(a->tls_private_key, b->tls_private_key) || text_differs(a->data_dir, b->data_dir) ||
                    text_differs(a->chat_path, b->chat_path) || models_differ(a, b) || text_differs(a->encoder_path, b->encoder_path) ||
                    a->precision != b->precision || a->threads != b->threads || a->durability != b->durability ||
@@ -292,4 +300,13 @@ int config_store_reload(struct config_store *store, bool *needs_restart, struct 
     pthread_mutex_unlock(&store->lock);
     config_drop(old);
     return 0;
+}
+
+void config_store_restore(struct config_store *store, const struct config *config)
+{
+    pthread_mutex_lock(&store->lock);
+    const struct config *refused = store->current;
+    store->current = config_hold(config);
+    pthread_mutex_unlock(&store->lock);
+    config_drop(refused);
 }

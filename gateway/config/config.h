@@ -208,8 +208,10 @@ struct config_store;
 int config_store_open(struct config_store **out, const char *path, struct error *err) WEIR_CHECKED;
 void config_store_close(struct config_store *store);
 const struct config *config_store_hold(struct config_store *store); /* A new reference. */
-/* Reads the file again. On failure the old snapshot stays as it was. Listeners, data_dir, keys.required's storage and
- * models only take effect at a restart; *needs_restart (may be NULL) says that one of them changed. */
+/* Reads the file again. On failure the old snapshot stays as it was. Listeners with the limits of their connections, data_dir, the
+ * ledger, models and the classifier's head only take effect at a restart; *needs_restart (may be NULL) says that one of them changed. */
 int config_store_reload(struct config_store *store, bool *needs_restart, struct error *err) WEIR_CHECKED;
+/* Puts an earlier snapshot back, where what the fresh one names turned out not to be usable. */
+void config_store_restore(struct config_store *store, const struct config *config);
 
 #endif

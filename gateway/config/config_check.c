@@ -29,6 +29,9 @@ static bool split_url(str url, str *scheme, str *host, int64_t *port, str *rest)
     if (at <= 0)
         return false;
     *scheme = (str){url.data, (size_t)at};
+    for (size_t i = 0; i < url.n; i++)
+        if ((unsigned char)url.data[i] <= ' ' || url.data[i] == 0x7f)
+            return false;
     str authority = {url.data + at + 3, url.n - (size_t)at - 3};
     size_t n = 0;
     while (n < authority.n && strchr("/?#", authority.data[n]) == NULL)
@@ -54,7 +57,7 @@ static bool split_url(str url, str *scheme, str *host, int64_t *port, str *rest)
             return false;
     }
     for (size_t i = 0; i < host->n; i++)
-        if ((unsigned char)host->data[i] <= ' ' || host->data[i] == '@' || host->data[i] == '\\')
+        if (host->data[i] == '@' || host->data[i] == '\\')
             return false;
     return host->n > 0;
 }
@@ -76,6 +79,9 @@ static int check_listener(struct config_owner *owner, yaml_node_t *node, const c
                                          .port = port >= 0 ? (int)port : tls ? 443 : 80, .loopback = host_is_loopback(host)};
     if (listener->host == NULL)
         return error_set(err, WEIR_E_MEMORY, "listen", "out of memory");
+    for (int i = 0; i < config->n_listeners - 1 && listener->port != 0; i++)
+        if (config->listeners[i].port == listener->port && strcmp(config->listeners[i].host, listener->host) == 0)
+            return yaml_doc_fail(owner->tree, node, err, "listen: \"%.80s\" stands here twice", url);
     if (!tls && !listener->loopback)
         config_warn(owner, "listen: %s is not a loopback address and has no TLS: questions, answers and keys cross the network in the clear", url);
     return 0;
@@ -141,6 +147,15 @@ static void read_secret(struct config_owner *owner, struct config_provider *prov
         }
 }
 
+/* A name that no environment has is most likely the key itself, so it is not repeated. */
+static bool is_variable_name(const char *name)
+{
+    for (const char *c = name; *c != '\0'; c++)
+        if (*c != '_' && !(*c >= 'A' && *c <= 'Z') && !(*c >= 'a' && *c <= 'z') && !(c > name && *c >= '0' && *c <= '9'))
+            return false;
+    return true;
+}
+
 static int check_provider(struct config_owner *owner, int index, struct error *err)
 {
     struct config_provider *provider = &owner->config.providers[index];
@@ -171,6 +186,11 @@ static int check_provider(struct config_owner *owner, int index, struct error *e
     provider->base_url = arena_strdup(&owner->arena, base);
     if (provider->base_url == NULL)
         return error_set(err, WEIR_E_MEMORY, "providers", "out of memory");
+    if (str_ends(base, STR("/chat/completions")) || str_ends(base, STR("/embeddings")))
+        return yaml_doc_fail(owner->tree, node, err, "provider %s: base_url must end before %s, which Weir appends", provider->name,
+                              str_ends(base, STR("/embeddings")) ? "/embeddings" : "/chat/completions");
+    if (provider->api_key_env != NULL && !is_variable_name(provider->api_key_env))
+        return yaml_doc_fail(owner->tree, node, err, "provider %s: api_key_env must be the name of an environment variable, such as OPENAI_API_KEY, not the key", provider->name);
     if (provider->ca_file != NULL && !file_exists(provider->ca_file))
         return yaml_doc_fail(owner->tree, node, err, "provider %s: ca_file %s does not exist", provider->name, provider->ca_file);
     read_secret(owner, provider);
@@ -296,7 +316,15 @@ static bool model_is_known(const struct config *config, str name)
 static bool name_is_reserved(str name)
 {
     return str_equal(name, STR("auto")) || str_equal(name, STR("local")) || str_starts(name, STR("auto:")) ||
-           str_starts(name, STR("local/")) || str_starts(name, STR("remote/"));
+           str_starts(name, STR("local/")) || str_starts(name, STR("local:")) || str_starts(name, STR("remote/"));
+}
+
+static bool adapter_is_known(const struct config_serving *serving, str name)
+{
+    for (int i = 0; i < serving->n_adapters; i++)
+        if (str_equal(name, str_of(serving->adapters[i].name)))
+            return true;
+    return false;
 }
 
 static int check_alias(struct config_owner *owner, yaml_node_t *key, yaml_node_t *value, const struct config_alias *alias, struct error *err)
@@ -311,6 +339,8 @@ static int check_alias(struct config_owner *owner, yaml_node_t *key, yaml_node_t
     double regret;
     if (str_starts(target, STR("auto:")) && (parse_f64((str){target.data + 5, target.n - 5}, &regret) < 0 || !(regret >= 0 && regret <= 1)))
         return yaml_doc_fail(owner->tree, value, err, "aliases: \"%.100s\": the largest regret must be a number from 0 to 1", alias->target);
+    if (str_starts(target, STR("local:")) && !adapter_is_known(&owner->config.chat, (str){target.data + 6, target.n - 6}))
+        return yaml_doc_fail(owner->tree, value, err, "aliases: models.chat has no adapter \"%.100s\"", target.data + 6);
     if (!name_is_reserved(target) && !model_is_known(&owner->config, target))
         return yaml_doc_fail(owner->tree, value, err, "aliases: no provider lists the model \"%.100s\"", alias->target);
     return 0;

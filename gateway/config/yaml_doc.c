@@ -259,7 +259,7 @@ static int read_number(struct yaml_doc *tree, yaml_node_t *node, const struct ya
     if (status < 0 || !isfinite(value))
         return yaml_doc_fail(tree, node, err, "%s: must be %s, not \"%.40s\"", field->name, form, text.data);
     if (value < field->min || value > field->max)
-        return yaml_doc_fail(tree, node, err, "%s: must be %g to %g%s, not \"%.40s\"", field->name, field->min, field->max,
+        return yaml_doc_fail(tree, node, err, "%s: must be %.12g to %.12g%s, not \"%.40s\"", field->name, field->min, field->max,
                               field->type == YAML_DURATION ? " seconds" : "", text.data);
     *out = value;
     return 0;
@@ -275,6 +275,8 @@ static int read_scalar(struct yaml_doc *tree, yaml_node_t *node, const struct ya
     switch (field->type) {
     case YAML_TEXT:
     case YAML_PATH:
+        if (field->type == YAML_PATH && (str_starts(text, STR("~/")) || str_equal(text, STR("~"))))
+            return yaml_doc_fail(tree, node, err, "%s: ~ is not expanded here; write the folder out", field->name);
         status = yaml_doc_text(tree, node, (const char **)(void *)at, err);
         if (status == 0 && field->type == YAML_PATH && text.data[0] != '/' && tree->folder != NULL) {
             char *path = arena_printf(tree->arena, "%s/%s", tree->folder, *(const char **)(void *)at);

@@ -257,6 +257,7 @@ void service_reload(struct service *service)
     bool needs_restart = false;
     char text[600];
     int status = config_store_reload(service->store, &needs_restart, &err);
+    bool swapped = status == 0;
     if (status == 0)
         status = snapshot_open(&fresh, config_store_hold(service->store), &err);
     if (status == 0 && ledger_append_pack(service->ledger, pack_sha256(fresh->pack), pack_name(fresh->pack), pack_version(fresh->pack)) < 0) {
@@ -264,6 +265,8 @@ void service_reload(struct service *service)
         snapshot_drop(fresh);
     }
     if (status < 0) {
+        if (swapped)
+            config_store_restore(service->store, service->snapshot->config);
         log_event(LOG_ERROR, "reload_failed", "%s; the old configuration stays", error_format(&err, text, sizeof text));
         return;
     }
@@ -278,5 +281,5 @@ void service_reload(struct service *service)
     knowing_index(service);
     log_set_level(fresh->config->log_level);
     log_event(LOG_INFO, "reloaded", "configuration, policy pack and prices%s",
-              needs_restart ? "; listeners, data folder or models have changed too and take effect at a restart" : "");
+              needs_restart ? "; what is read at the start alone has changed too and takes effect at a restart (listeners and their limits, data folder, ledger, models, head)" : "");
 }

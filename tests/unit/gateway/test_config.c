@@ -232,6 +232,12 @@ Test(config, an_error_names_file_line_column_and_what_was_meant)
         {"tenants: {sales: {max_regret: 0.1}, sales: {max_regret: 0.2}}\n", "weir.yaml:1:37", "twice"},
         {"tenants: [sales]\n", "weir.yaml:1:10", "must be a mapping"},
         {"tenant: {sales: {max_regret: 0.1}}\n", "weir.yaml:1:1", "did you mean \"tenants\""},
+        {"listen: ['http://127.0.0.1:8080', 'http://127.0.0.1:8080']\n", "weir.yaml:1:35", "twice"},
+        {"providers: [{name: a, base_url: \"https://x/v1\\nHost: y\"}]\n", "weir.yaml:1:13", "is not like"},
+        {"providers: [{name: a, base_url: 'https://x/v1/chat/completions'}]\n", "weir.yaml:1:13", "must end before /chat/completions"},
+        {"aliases: {x: 'local:legal'}\n", "weir.yaml:1:14", "no adapter \"legal\""},
+        {"data_dir: ~/weir\n", "weir.yaml:1:11", "~ is not expanded"},
+        {"limits: {max_body: 0}\n", "weir.yaml:1:20", "1024 to 1073741824"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct error err = {0};
@@ -240,6 +246,24 @@ Test(config, an_error_names_file_line_column_and_what_was_meant)
         cr_assert_str_eq(err.where, cases[i].where, "%s gives %s (%s)", cases[i].yaml, err.where, err.text);
         cr_assert_not_null(strstr(err.text, cases[i].text), "%s gives: %s", cases[i].yaml, err.text);
     }
+}
+
+Test(config, a_key_in_place_of_its_variables_name_is_refused_and_not_repeated)
+{
+    struct error err = {0};
+    cr_assert_null(parse("providers: [{name: a, base_url: 'https://x/', api_key_env: sk-proj-1234, models: [m]}]\n", &err));
+    cr_expect_not_null(strstr(err.text, "the name of an environment variable"));
+    cr_expect_null(strstr(err.text, "1234"));
+    cr_expect_null(strstr(err.where, "1234"));
+}
+
+Test(config, an_alias_may_name_an_adapter)
+{
+    struct error err = {0};
+    const struct config *c = parse("models: {chat: {adapters: {legal: legal.gguf}}}\naliases: {lawyer: 'local:legal'}\n", &err);
+    cr_assert_not_null(c, "%s: %s", err.where, err.text);
+    cr_expect_str_eq(c->aliases[0].target, "local:legal");
+    config_drop(c);
 }
 
 Test(config, a_tenants_target_takes_the_place_of_the_classifiers)
@@ -298,6 +322,25 @@ Test(config, a_reload_that_fails_keeps_the_old_snapshot_whole)
     bool restart = false;
     cr_assert_eq(config_store_reload(store, &restart, &err), 0, "%s", err.text);
     cr_assert(restart);
+    static const char *const at_start_only[] = {"classifier: {head: other.head}", "limits: {max_body: 2MiB}", "limits: {idle_timeout: 5s}"};
+    config_store_restore(store, before);
+    for (size_t i = 0; i < sizeof at_start_only / sizeof *at_start_only; i++) {
+        file = fopen(path, "w");
+        fprintf(file, "%s\n", at_start_only[i]);
+        fclose(file);
+        cr_assert_eq(config_store_reload(store, &restart, &err), 0, "%s", err.text);
+        cr_assert(restart, "%s", at_start_only[i]);
+        cr_assert_eq(config_store_reload(store, &restart, &err), 0, "%s", err.text);
+        cr_assert(!restart, "%s twice", at_start_only[i]);
+        config_store_restore(store, before);
+    }
+    after = config_store_hold(store);
+    cr_assert_eq(after, before);
+    config_drop(after);
+    file = fopen(path, "w");
+    fputs("log: {level: error}\n", file);
+    fclose(file);
+    cr_assert_eq(config_store_reload(store, NULL, &err), 0, "%s", err.text);
     after = config_store_hold(store);
     cr_assert_eq(after->log_level, LOG_ERROR);
     cr_assert_eq(before->log_level, LOG_WARN, "who holds the old one still reads it");
