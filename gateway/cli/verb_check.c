@@ -1,27 +1,40 @@
 /* weir check: is the configuration, with all it names, fit to start with? */
 #include "cli/cli.h"
 #include "config/config.h"
+#include "door/tls.h"
+#include "keys/admin_socket.h"
 #include "money/prices.h"
 #include "request/cascade.h"
 #include "request/probing.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <unistd.h>
 
 static const char help[] =
     "usage: weir check [--config weir.yaml] [--json]\n\n"
-    "Reads the configuration and what it names (policy pack, price list, certificates, models, credentials) and says what\n"
-    "is wrong, with file, line and column, and what only deserves a warning. Nothing is started and nothing is sent.\n\n"
-    "Exit code 0: Weir would start with it (warnings or not); 1: it would not.\n";
+    "Reads the configuration and opens what it names (policy pack, price list, certificates, models, head, credentials) and\n"
+    "says what is wrong, with file, line and column, and what only deserves a warning. Nothing is started, made or sent.\n\n"
+    "Exit code 0: Weir would start with it (warnings or not), if no other program has its ports; 1: it would not, or could\n"
+    "not do what it is told.\n";
 
 struct report {
-    json_t *warnings;
-    json_t *errors;
+    struct buffer warnings; /* Items of JSON arrays. */
+    struct buffer errors;
+    int n_errors;
     bool as_json;
 };
 
+static void add(struct buffer *items, const char *text)
+{
+    if (items->n > 0)
+        buffer_append_char(items, ',');
+    buffer_append_json_string(items, str_of(text));
+}
+
 static void warn(struct report *report, const char *text)
 {
-    json_array_append_new(report->warnings, json_string(text));
+    add(&report->warnings, text);
     if (!report->as_json)
         printf("warning: %s\n", text);
 }
@@ -29,7 +42,8 @@ static void warn(struct report *report, const char *text)
 static void fail(struct report *report, const struct error *err)
 {
     char text[600];
-    json_array_append_new(report->errors, json_string(error_format(err, text, sizeof text)));
+    report->n_errors++;
+    add(&report->errors, error_format(err, text, sizeof text));
     if (!report->as_json)
         printf("error: %s\n", text);
 }
@@ -52,29 +66,72 @@ static void check_pack(struct report *report, const struct config *config)
     pack_close(pack);
 }
 
-static void check_path(struct report *report, const char *path)
+/* Opens a model as the start does (its weights are mapped, not read), with its adapters and its draft. serving NULL: an encoder's. */
+static void check_model(struct report *report, const struct config *config, const char *what, const char *path, const struct config_serving *serving)
 {
     struct error err = {0};
-    if (path == NULL || file_exists(path))
+    struct model *model = NULL;
+    const struct model_options options = {.precision = config->precision, .n_threads = 1};
+    if (path == NULL)
         return;
-    error_set(&err, WEIR_E_NOT_FOUND, path, "does not exist");
-    fail(report, &err);
+    int status = model_open(&model, path, &options, &err);
+    for (int i = 0; status == 0 && serving != NULL && i < serving->n_adapters; i++)
+        status = model_adapter_open(model, serving->adapters[i].name, serving->adapters[i].path, &err);
+    if (status == 0 && (model_info_peek(model)->kind == MODEL_ENCODER) != (serving == NULL))
+        status = error_set(&err, WEIR_E_INVALID, path, serving != NULL ? "is an encoder; a model that answers is needed" : "is no encoder");
+    if (status < 0) {
+        error_prefix(&err, what);
+        fail(report, &err);
+    }
+    model_close(model);
+    if (serving != NULL && serving->speculation == SPECULATE_DRAFT)
+        check_model(report, config, "speculate.draft", serving->draft_path, &(struct config_serving){0});
 }
 
-static void check_serving(struct report *report, const struct config_serving *serving)
+/* A default model that was never pulled is a warning, at the start too. */
+static void check_models(struct report *report, const struct config *config)
 {
-    check_path(report, serving->draft_path);
-    for (int i = 0; i < serving->n_adapters; i++)
-        check_path(report, serving->adapters[i].path);
-}
-
-static void check_more_models(struct report *report, const struct config *config)
-{
-    check_path(report, config->reranker_path);
-    check_serving(report, &config->chat);
+    const bool chat_there = config->chat_path != NULL && file_exists(config->chat_path);
+    const bool encoder_there = config->encoder_path != NULL && file_exists(config->encoder_path);
+    if (chat_there || config->chat_path_given)
+        check_model(report, config, "models.chat", config->chat_path, &config->chat);
+    else
+        warn(report, "the default answering model is not there yet: `weir pull` fetches it");
+    if (encoder_there || config->encoder_path_given)
+        check_model(report, config, "models.encoder", config->encoder_path, NULL);
+    else
+        warn(report, "the default encoder model is not there yet: `weir pull` fetches it");
+    check_model(report, config, "models.reranker", config->reranker_path, NULL);
     for (int i = 0; i < config->n_others; i++) {
-        check_path(report, config->others[i].path);
-        check_serving(report, &config->others[i].serving);
+        char what[96];
+        snprintf(what, sizeof what, "models.others.%s", config->others[i].name);
+        check_model(report, config, what, config->others[i].path, &config->others[i].serving);
+    }
+}
+
+/* The folder, or the nearest one above it that is there, can be written to; nothing is made here. */
+static void check_data_dir(struct report *report, const struct config *config)
+{
+    struct error err = {0};
+    char path[4096];
+    if (!str_copy(path, sizeof path - 16, str_of(config->data_dir)))
+        error_set(&err, WEIR_E_INVALID, config->data_dir, "not a usable path");
+    while (err.status == 0 && !file_exists(path)) {
+        char *slash = strrchr(path, '/');
+        if (errno == ENOTDIR)
+            error_set(&err, WEIR_E_INVALID, config->data_dir, "%s", strerror(ENOTDIR));
+        if (slash == NULL || slash == path)
+            break;
+        *slash = '\0';
+    }
+    if (err.status == 0 && file_exists(path) && !file_is_directory(path))
+        error_set(&err, WEIR_E_INVALID, path, "exists and is not a directory");
+    else if (err.status == 0 && access(path[0] != '\0' ? path : "/", W_OK | X_OK) != 0)
+        error_set(&err, WEIR_E_DENIED, path, "cannot be written by this user");
+    if (err.status < 0 || admin_socket_path(config->data_dir, path, &err) < 0) {
+        if (strcmp(err.where, "data_dir") != 0)
+            error_prefix(&err, "data_dir");
+        fail(report, &err);
     }
 }
 
@@ -126,38 +183,24 @@ static void check_files(struct report *report, const struct config *config)
         check_left_share(report, config);
         prices_drop(prices);
     }
-    const char *tls[] = {config->tls_certificate, config->tls_private_key};
-    for (int i = 0; i < 2; i++)
-        if (tls[i] != NULL && !file_exists(tls[i])) {
-            error_set(&err, WEIR_E_NOT_FOUND, tls[i], "does not exist");
+    struct tls_server *tls;
+    if (config->tls_certificate != NULL) {
+        if (tls_server_open(&tls, config->tls_certificate, config->tls_private_key, &err) < 0)
             fail(report, &err);
-        }
-    const struct {
-        const char *path;
-        bool given;
-    } models[] = {{config->chat_path, config->chat_path_given}, {config->encoder_path, config->encoder_path_given}};
-    for (int i = 0; i < 2; i++) {
-        if (models[i].path != NULL && file_exists(models[i].path))
-            continue;
-        if (models[i].given) {
-            error_set(&err, WEIR_E_NOT_FOUND, models[i].path, "does not exist");
-            fail(report, &err);
-        } else {
-            snprintf(text, sizeof text, "the default %s model is not there yet: `weir pull` fetches it", i == 0 ? "answering" : "encoder");
-            warn(report, text);
-        }
+        else
+            tls_server_close(tls);
     }
-    check_more_models(report, config);
-    check_path(report, config->knowledge.folder);
+    if (config->knowledge.folder != NULL && !file_is_directory(config->knowledge.folder)) {
+        error_set(&err, WEIR_E_NOT_FOUND, config->knowledge.folder, file_exists(config->knowledge.folder) ? "is no folder" : "does not exist");
+        fail(report, &err);
+    }
 }
 
-/* What cascade and probe need of the head. */
+/* The head, and what cascade and probe need of it. */
 static void check_head(struct report *report, const struct config *config)
 {
     struct error err = {0};
     struct head *head = NULL;
-    if (config->cascade.hold_tokens == 0 && config->probe_band <= 0)
-        return;
     if (config->head_path != NULL && head_open(&head, config->head_path, &err) < 0) {
         fail(report, &err);
         return;
@@ -174,7 +217,7 @@ static int run(int argc, char **argv)
 {
     extern const struct verb verb_check;
     const char *path = NULL;
-    struct report report = {.warnings = json_array(), .errors = json_array()};
+    struct report report = {0};
     const struct cli_option options[] = {{.name = "config", .text = &path}, {.name = "json", .flag = &report.as_json}, {0}};
     int n = 0;
     int parsed = cli_parse(&verb_check, argc, argv, options, &n);
@@ -182,6 +225,8 @@ static int run(int argc, char **argv)
         return parsed > 0 ? EXIT_DONE : EXIT_USAGE;
     if (path == NULL && n == 1)
         path = argv[1];
+    buffer_init(&report.warnings, 1 << 20);
+    buffer_init(&report.errors, 1 << 20);
     struct error err = {0};
     const struct config *config = NULL;
     if (config_open(&config, path, &err) < 0) {
@@ -191,23 +236,20 @@ static int run(int argc, char **argv)
             warn(&report, config->warnings[i]);
         check_pack(&report, config);
         check_files(&report, config);
+        check_models(&report, config);
+        check_data_dir(&report, config);
         check_head(&report, config);
     }
-    bool good = json_array_size(report.errors) == 0;
+    bool good = report.n_errors == 0;
     if (report.as_json) {
-        struct buffer out;
-        json_t *all = json_pack("{s:b, s:O, s:O}", "ok", good, "errors", report.errors, "warnings", report.warnings);
-        buffer_init(&out, 1 << 20);
-        json_write(all, &out);
-        printf("%s\n", out.data);
-        buffer_release(&out);
-        json_decref(all);
+        str errors = buffer_str(&report.errors), warnings = buffer_str(&report.warnings);
+        printf("{\"ok\":%s,\"errors\":[" STR_FMT "],\"warnings\":[" STR_FMT "]}\n", good ? "true" : "false", STR_ARG(errors), STR_ARG(warnings));
     } else if (good) {
         printf("%s: good; %d listener%s, %d provider%s, data in %s\n", path != NULL ? path : "defaults", config->n_listeners,
                config->n_listeners == 1 ? "" : "s", config->n_providers, config->n_providers == 1 ? "" : "s", config->data_dir);
     }
-    json_decref(report.warnings);
-    json_decref(report.errors);
+    buffer_release(&report.warnings);
+    buffer_release(&report.errors);
     config_drop(config);
     return good ? EXIT_DONE : EXIT_FAILED;
 }

@@ -243,10 +243,12 @@ static void on_connection(uv_stream_t *listener, int status)
         client_close(client);
 }
 
-static int socket_path(const char *data_dir, char *out, size_t n_out, struct error *err)
+int admin_socket_path(const char *data_dir, char *out, struct error *err)
 {
-    int n = snprintf(out, n_out, "%s/weir.sock", data_dir);
-    return n > 0 && (size_t)n < n_out ? 0 : error_set(err, WEIR_E_LIMIT, "data_dir", "its path is too long for a unix socket (%zu bytes)", n_out - 1);
+    int n = snprintf(out, ADMIN_SOCKET_PATH, "%s/weir.sock", data_dir);
+    return n > 0 && n < ADMIN_SOCKET_PATH
+               ? 0
+               : error_set(err, WEIR_E_LIMIT, "data_dir", "its path is too long for a unix socket (%d bytes with /weir.sock)", ADMIN_SOCKET_PATH - 1);
 }
 
 int admin_socket_start(struct admin_socket **out, uv_loop_t *loop, const char *data_dir, struct keys *keys, admin_more_fn *more, void *more_user,
@@ -255,7 +257,7 @@ int admin_socket_start(struct admin_socket **out, uv_loop_t *loop, const char *d
     struct admin_socket *admin = calloc(1, sizeof *admin);
     if (admin == NULL)
         return error_set(err, WEIR_E_MEMORY, "admin socket", "out of memory");
-    int status = socket_path(data_dir, admin->path, sizeof admin->path, err);
+    int status = admin_socket_path(data_dir, admin->path, err);
     if (status < 0 || uv_pipe_init(loop, &admin->listener, 0) != 0) {
         free(admin);
         return status < 0 ? status : error_set(err, WEIR_E_IO, "admin socket", "no handle");
@@ -326,7 +328,7 @@ static int receive_line(int fd, struct buffer *in)
 int admin_call(const char *data_dir, const json_t *question, json_t **answer, struct error *err)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    int status = socket_path(data_dir, address.sun_path, sizeof address.sun_path, err);
+    int status = admin_socket_path(data_dir, address.sun_path, err);
     if (status < 0)
         return status;
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);

@@ -5,6 +5,7 @@
 
 #include "keys/keys.h"
 
+#include <sys/un.h>
 #include <uv.h>
 
 struct admin_socket;
@@ -16,6 +17,9 @@ int admin_socket_start(struct admin_socket **out, uv_loop_t *loop, const char *d
 /* Closes its handles; closed(user) is called once they are gone and the memory is freed. closed may be NULL. */
 void admin_socket_stop(struct admin_socket *admin, void (*closed)(void *user), void *user);
 
+/* Where the socket of a data folder lies: out gets at most ADMIN_SOCKET_PATH bytes, what a socket's address has room for. */
+enum { ADMIN_SOCKET_PATH = sizeof ((struct sockaddr_un *)0)->sun_path };
+int admin_socket_path(const char *data_dir, char *out, struct error *err) WEIR_CHECKED;
 /* Asks the running daemon. *answer is a new reference. WEIR_E_NOT_FOUND: none runs in this data folder; another status with
  * the daemon's own message when it refuses. */
 int admin_call(const char *data_dir, const json_t *question, json_t **answer, struct error *err) WEIR_CHECKED;

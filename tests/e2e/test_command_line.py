@@ -1,0 +1,114 @@
+"""The verbs as their users call them: what they are told when something is wrong, and that nothing is lost by it."""
+import json
+import os
+import resource
+import select
+import signal
+import subprocess
+
+import pytest
+from gateway_case import wait_for
+from weir_process import BINARY, Weir, certificate
+
+
+def run(*argv, **more):
+    """argv may hold bytes."""
+    return subprocess.run([BINARY, *argv], capture_output=True, timeout=120, **more)
+
+
+def check(tmp_path, text, *more):
+    config = tmp_path / "weir.yaml"
+    config.write_text(f"data_dir: {tmp_path}/data\n" + text)
+    return run("check", "--config", str(config), *more)
+
+
+@pytest.mark.parametrize("fault, said", [
+    ("classifier: {head: junk}", b"is no head file"),
+    ("classifier: {head: missing.head}", b"missing.head: No such file"),
+    ("models: {chat: {path: junk}}", b"models.chat: "),
+    ("models: {encoder: {path: junk}}", b"models.encoder: "),
+    ("models: {others: {big: {path: junk}}}", b"models.others.big: "),
+    ("models: {chat: {adapters: {legal: junk}}}", b"models.chat: "),
+    ("models: {chat: {speculate: {draft: junk}}}", b"speculate.draft: "),
+    ("knowledge: {folder: junk}", b"is no folder"),
+    ("tls: {certificate: junk, private_key: junk}", b"the certificate cannot be read"),
+    ("tls: {certificate: localhost.pem, private_key: other.key}", b"does not belong to the certificate"),
+])
+def test_check_opens_what_the_start_would(tmp_path, fault, said):
+    (tmp_path / "junk").write_text("junk")
+    certificate(tmp_path)
+    certificate(tmp_path, "other")
+    checked = check(tmp_path, fault)
+    assert checked.returncode == 1 and b"error: " in checked.stdout and said in checked.stdout, checked.stdout
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("folder", ["junk", "junk/below", "x" * 300, "long/" * 25])
+def test_check_says_where_no_data_can_be_kept(tmp_path, folder):
+    (tmp_path / "junk").write_text("junk")
+    config = tmp_path / "weir.yaml"
+    config.write_text(f"data_dir: {folder}\n")
+    checked = run("check", "--config", str(config), "--json")
+    assert checked.returncode == 1
+    assert any("data_dir" in error for error in json.loads(checked.stdout)["errors"])
+
+
+def test_a_fault_whose_quotation_is_cut_in_a_character_is_still_a_fault(tmp_path):
+    for shift in range(2):
+        checked = check(tmp_path, "x" * shift + "ä" * 60 + ": 1\n", "--json")
+        said = json.loads(checked.stdout)
+        assert checked.returncode == 1 and not said["ok"] and "unknown key" in said["errors"][0]
+    named = run("check", "--config", b"\xff.yaml")
+    assert named.returncode == 1 and b"?.yaml" in named.stdout
+
+
+def test_what_is_no_utf8_makes_no_key_of_another_tenant(tmp_path):
+    config = tmp_path / "weir.yaml"
+    config.write_text(f"data_dir: {tmp_path}/data\n")
+    for option in ("--tenant", "--name", "--budget-usd", "--period"):
+        made = run("keys", "create", option, b"5\xff", "--config", str(config))
+        assert made.returncode == 2 and made.stdout == b"" and b"UTF-8" in made.stderr, (option, made)
+    assert run("cache", "clear", "--tenant", b"\xff", "--config", str(config)).returncode == 2
+    assert run("ask", "hi", "--system", b"\xff", "--config", str(config)).returncode == 2
+    assert run("train", "--data", "x", "--out", "y", "--name", b"\xff").returncode == 2
+
+
+LINES = "".join(json.dumps({"text": f"question {i} of {'cats' if i % 3 else 'dogs'}", "label": i % 2}) + "\n" for i in range(60))
+
+
+def train(tmp_path, out, **more):
+    data = tmp_path / "d.jsonl"
+    data.write_text(LINES)
+    return subprocess.Popen([BINARY, "train", "--no-encoder", "--quiet", "--data", str(data), "--out", str(out)], stderr=subprocess.PIPE, **more)
+
+
+def test_a_head_that_does_not_fit_on_the_disk_leaves_the_old_one_and_no_rest(tmp_path):
+    head = tmp_path / "my.head"
+    head.write_text("old")
+    # Python ignores the signal of a file's limit; what is left of it is the error of a full disk's kind.
+    trained = train(tmp_path, head, restore_signals=False, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)))
+    assert b"my.head: File too large" in trained.communicate(timeout=60)[1] and trained.returncode == 1
+    assert head.read_text() == "old" and sorted(os.listdir(tmp_path)) == ["d.jsonl", "my.head"]
+
+
+def test_a_pipe_given_as_output_gets_the_head_and_stays_a_pipe(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    fd = os.open(pipe, os.O_RDWR)
+    trained = train(tmp_path, pipe)
+    assert os.read(fd, 4) == b"WEIR"
+    while trained.poll() is None:
+        if select.select([fd], [], [], 0.01)[0]:
+            os.read(fd, 1 << 16)
+    os.close(fd)
+    assert trained.returncode == 0 and pipe.is_fifo()
+
+
+def test_a_reload_whose_pack_is_broken_is_as_if_it_had_not_been(tmp_path):
+    with Weir(tmp_path / "reload") as weir:
+        moved = {**weir.settings, "data_dir": str(tmp_path / "elsewhere")}
+        for settings, event in (({**moved, "policy": {"pack": "missing.yaml"}}, "reload_failed"), (moved, "reloaded")):
+            weir.write(settings)
+            weir.process.send_signal(signal.SIGHUP)
+            line = wait_for(lambda: next((line for line in weir.log if f'"{event}"' in line), None), event)
+        assert "restart" in json.loads(line)["message"]
