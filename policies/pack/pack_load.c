@@ -193,6 +193,14 @@ static int load_class_range(const struct loader *load, const struct pack *pack, 
     return 0;
 }
 
+/* What a permit or a condition is narrowed by. An empty list would widen it to all. */
+static int load_narrowing(const struct loader *load, const struct yaml_tree *map, const char *key, struct names *out)
+{
+    const struct yaml_tree *node = yaml_member(map, key);
+    int status = load_names(load, node, out);
+    return status == 0 && node != NULL && out->n == 0 ? yaml_error(load->file, node, load->err, "%s: names nothing; without the key it means all", key) : status;
+}
+
 static int load_permit(const struct loader *load, const struct yaml_tree *node, struct pack_permit *permit)
 {
     static const char *const outer[] = {"remote", NULL};
@@ -210,13 +218,13 @@ static int load_permit(const struct loader *load, const struct yaml_tree *node, 
         return yaml_error(load->file, node, load->err, "permit: {remote: any} or {remote: {region, law, agreements, provider}}");
     status = yaml_known_keys(load->file, remote, keys, load->err);
     if (status == 0)
-        status = load_names(load, yaml_member(remote, "region"), &permit->regions);
+        status = load_narrowing(load, remote, "region", &permit->regions);
     if (status == 0)
-        status = load_names(load, yaml_member(remote, "law"), &permit->laws);
+        status = load_narrowing(load, remote, "law", &permit->laws);
     if (status == 0)
-        status = load_names(load, yaml_member(remote, "agreements"), &permit->agreements);
+        status = load_narrowing(load, remote, "agreements", &permit->agreements);
     if (status == 0)
-        status = load_names(load, yaml_member(remote, "provider"), &permit->ids);
+        status = load_narrowing(load, remote, "provider", &permit->ids);
     return status;
 }
 
@@ -236,11 +244,11 @@ static int load_rule(const struct loader *load, const struct pack *pack, const s
         when = &empty;
     status = yaml_known_keys(load->file, when, conditions, load->err);
     if (status == 0)
-        status = load_names(load, yaml_member(when, "tenant"), &rule->tenants);
+        status = load_narrowing(load, when, "tenant", &rule->tenants);
     if (status == 0)
-        status = load_names(load, yaml_member(when, "type"), &rule->types);
+        status = load_narrowing(load, when, "type", &rule->types);
     if (status == 0)
-        status = load_names(load, yaml_member(when, "subject_region"), &rule->subject_regions);
+        status = load_narrowing(load, when, "subject_region", &rule->subject_regions);
     if (status == 0 && (node = yaml_member(when, "class")) != NULL)
         status = load_class_range(load, pack, node, rule);
     if (status == 0 && (node = yaml_member(item, "effect")) != NULL) {

@@ -125,3 +125,25 @@ Test(pack, a_permit_without_a_ceiling_is_refused)
                          &err) < 0);
     cr_expect(strstr(err.text, "ceiling") != NULL, "%s", err.text);
 }
+
+Test(pack, an_empty_list_narrows_nothing_and_is_refused)
+{
+    static const char *const rules[] = {
+        "{id: r, permit: {remote: {region: []}}}",
+        "{id: r, permit: {remote: {law: []}}}",
+        "{id: r, permit: {remote: {agreements: []}}}",
+        "{id: r, permit: {remote: {provider: []}}}",
+        "{id: r, when: {tenant: []}, permit: {remote: any}}",
+        "{id: r, when: {type: []}, permit: {remote: any}}",
+        "{id: r, when: {subject_region: []}, permit: {remote: any}}",
+    };
+    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
+        char yaml[400];
+        struct pack *pack = NULL;
+        struct error err = {0};
+        snprintf(yaml, sizeof yaml, "weir: 1\npack: p\nversion: 1\nclasses: {order: [a], map: {a: [\"*\"]}}\nproviders: [{id: \"*\", ceiling: a}]\nrules:\n  - %s\n", rules[i]);
+        cr_expect(pack_parse(&pack, "x.yaml", str_of(yaml), &err) < 0, "taken: %s", rules[i]);
+        cr_expect_not_null(strstr(err.text, "names nothing"), "%s: %s", rules[i], err.text);
+        cr_expect_eq(strncmp(err.where, "x.yaml:7:", 9), 0, "%s", err.where);
+    }
+}
