@@ -2,6 +2,7 @@
 #include "cli/cli.h"
 #include "weir_gateway.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 /* Each verb is declared here and listed once below. */
@@ -76,6 +77,16 @@ static void print_help(FILE *to)
     fprintf(to, "\nExit codes: 0 done, 1 failed on its input or a check, 2 called wrongly.\n");
 }
 
+/* What stdout buffered may find a full disk as late as here: a verb whose answer got lost has failed. */
+static int finish(const char *verb, int code)
+{
+    errno = 0;
+    if (fflush(stdout) == 0 && ferror(stdout) == 0)
+        return code;
+    fprintf(stderr, "weir %s: standard output: %s\n", verb, errno != 0 ? strerror(errno) : "could not be written whole");
+    return code == EXIT_DONE ? EXIT_FAILED : code;
+}
+
 int weir_main(int argc, char **argv)
 {
     json_object_seed(0);
@@ -85,17 +96,17 @@ int weir_main(int argc, char **argv)
     }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
         print_help(stdout);
-        return EXIT_DONE;
+        return finish("--help", EXIT_DONE);
     }
     if (strcmp(argv[1], "--version") == 0) {
         printf("weir %s\n", WEIR_VERSION);
-        return EXIT_DONE;
+        return finish("--version", EXIT_DONE);
     }
     const struct verb *nearest = NULL;
     size_t nearest_distance = 3;
     for (const struct verb *const *verb = verbs; *verb != NULL; verb++) {
         if (strcmp(argv[1], (*verb)->name) == 0)
-            return (*verb)->run(argc - 1, argv + 1);
+            return finish((*verb)->name, (*verb)->run(argc - 1, argv + 1));
         size_t distance = edit_distance(argv[1], (*verb)->name);
         if (distance < nearest_distance) {
             nearest_distance = distance;

@@ -61,8 +61,7 @@ static bool slot_finish(struct slot *slot, const struct jsonl_verb *verb, int in
     buffer_append_char(out, '\n');
     if (fwrite(out->data, 1, out->n, stdout) == out->n)
         return true;
-    fprintf(stderr, "weir: standard output: %s\n", strerror(errno));
-    *code = EXIT_FAILED;
+    *code = EXIT_FAILED; /* weir_main says why. */
     return false;
 }
 

@@ -89,7 +89,7 @@ static int run(int argc, char **argv)
 {
     extern const struct verb verb_keys;
     const char *config_path = NULL, *tenant = NULL, *name = NULL, *budget = NULL, *period = NULL;
-    int64_t per_minute = -1;
+    int64_t per_minute = INT64_MIN; /* Not given. */
     bool as_json = false;
     int n = 0;
     const struct cli_option options[] = {{.name = "config", .text = &config_path}, {.name = "tenant", .text = &tenant, .words = true}, {.name = "name", .text = &name, .words = true},
@@ -111,7 +111,7 @@ static int run(int argc, char **argv)
         json_object_set_new(question, "name", name != NULL ? json_string(name) : json_null());
         json_object_set_new(question, "budget_usd", budget != NULL ? json_string(budget) : json_null());
         json_object_set_new(question, "period", period != NULL ? json_string(period) : json_null());
-        if (per_minute >= 0)
+        if (per_minute != INT64_MIN)
             json_object_set_new(question, "per_minute", json_integer(per_minute));
     } else if (revoke) {
         json_object_set_new(question, "key", json_string(argv[2]));

@@ -4,6 +4,7 @@
 #include "ledger/verify.h"
 
 #include <sqlite3.h>
+#include <math.h>
 #include <stdio.h>
 
 static const char help[] =
@@ -32,7 +33,10 @@ static void print_row(sqlite3_stmt *statement, struct buffer *out)
             buffer_printf(out, "%lld", (long long)sqlite3_column_int64(statement, i));
             break;
         case SQLITE_FLOAT:
-            buffer_printf(out, "%.15g", sqlite3_column_double(statement, i));
+            if (isfinite(sqlite3_column_double(statement, i)))
+                buffer_printf(out, "%.15g", sqlite3_column_double(statement, i));
+            else
+                buffer_append_text(out, "null"); /* JSON has no infinities. */
             break;
         case SQLITE_NULL:
             buffer_append_text(out, "null");

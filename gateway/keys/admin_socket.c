@@ -74,8 +74,8 @@ static json_t *answer_create(struct keys *keys, const json_t *question)
     struct key_info info = {.budget_nusd = -1, .per_minute = -1};
     char budget[40] = "", period[16] = "", text[KEY_TEXT_BYTES];
     str_copy(info.tenant, sizeof info.tenant, STR("default"));
-    if (member_text(question, "name", info.name, sizeof info.name, &err) < 0 || member_text(question, "budget_usd", budget, sizeof budget, &err) < 0 ||
-        member_text(question, "period", period, sizeof period, &err) < 0 || json_member_i64(question, "per_minute", &info.per_minute, &err) < 0)
+    int budget_given = member_text(question, "budget_usd", budget, sizeof budget, &err);
+    if (budget_given < 0 || member_text(question, "name", info.name, sizeof info.name, &err) < 0 || member_text(question, "period", period, sizeof period, &err) < 0 || json_member_i64(question, "per_minute", &info.per_minute, &err) < 0)
         return failure_of(&err);
     char tenant[sizeof info.tenant];
     int given = member_text(question, "tenant", tenant, sizeof tenant, &err);
@@ -83,12 +83,14 @@ static json_t *answer_create(struct keys *keys, const json_t *question)
         return failure_of(&err);
     if (given > 0)
         memcpy(info.tenant, tenant, sizeof tenant);
-    if (budget[0] != '\0' && money_parse_usd(str_of(budget), &info.budget_nusd) < 0)
+    if (budget_given > 0 && money_parse_usd(str_of(budget), &info.budget_nusd) < 0)
         return failure(WEIR_E_INVALID, "budget_usd", "must be an amount in USD like 12.50");
     if (json_object_get(question, "per_minute") != NULL && (info.per_minute < 0 || info.per_minute > 1000000))
         return failure(WEIR_E_INVALID, "per_minute", "must be 0 to 1000000");
     if (period[0] != '\0' && strcmp(period, "total") != 0 && strcmp(period, "month") != 0 && strcmp(period, "day") != 0)
         return failure(WEIR_E_INVALID, "period", "must be total, month or day");
+    if (period[0] != '\0' && budget_given <= 0)
+        return failure(WEIR_E_INVALID, "period", "is that of a budget: name budget_usd too");
     info.period = strcmp(period, "month") == 0 ? BUDGET_MONTH : strcmp(period, "day") == 0 ? BUDGET_DAY : BUDGET_TOTAL;
     if (keys_create(keys, &info, text, &err) < 0)
         return failure_of(&err);

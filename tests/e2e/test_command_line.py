@@ -73,6 +73,38 @@ def test_what_is_no_utf8_makes_no_key_of_another_tenant(tmp_path):
     assert run("train", "--data", "x", "--out", "y", "--name", b"\xff").returncode == 2
 
 
+@pytest.mark.parametrize("options, said", [
+    (["--budget-usd", ""], b"budget_usd: must be an amount"), # "$BUDGET" of a variable that is not set
+    (["--per-minute", "-1"], b"per_minute: must be 0 to 1000000"),
+    (["--period", "month"], b"period: is that of a budget"),
+])
+def test_a_limit_that_cannot_be_read_makes_no_key_without_it(tmp_path, options, said):
+    config = tmp_path / "weir.yaml"
+    config.write_text(f"data_dir: {tmp_path}/data\n")
+    made = run("keys", "create", *options, "--config", str(config))
+    assert made.returncode == 1 and made.stdout == b"" and said in made.stderr, made
+    assert b"key_" not in run("keys", "list", "--config", str(config)).stdout
+
+
+@pytest.mark.parametrize("argv", [["--help"], ["check"], ["keys", "create"], ["keys", "list"], ["ledger", "query", "SELECT 1"], ["policy", "matrix", "default"]])
+def test_an_answer_that_got_lost_is_a_failure(tmp_path, argv):
+    config = tmp_path / "weir.yaml"
+    config.write_text(f"data_dir: {tmp_path}/data\n")
+    more = [] if argv[0] in ("--help", "policy") else ["--config", str(config)]
+    assert run("keys", "create", *["--config", str(config)]).returncode == 0
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([BINARY, *argv, *more], stdout=full, stderr=subprocess.PIPE, timeout=60)
+    assert done.returncode == 1 and b"standard output: No space left on device" in done.stderr, done
+
+
+def test_a_query_answers_json_alone(tmp_path):
+    config = tmp_path / "weir.yaml"
+    config.write_text(f"data_dir: {tmp_path}/data\n")
+    assert run("keys", "create", "--config", str(config)).returncode == 0
+    row = json.loads(run("ledger", "query", "SELECT 9e999 AS large, -9e999 AS small, 0.5 AS half", "--config", str(config)).stdout, parse_constant=pytest.fail)
+    assert row == {"large": None, "small": None, "half": 0.5}
+
+
 LINES = "".join(json.dumps({"text": f"question {i} of {'cats' if i % 3 else 'dogs'}", "label": i % 2}) + "\n" for i in range(60))
 
 
