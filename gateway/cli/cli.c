@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <stdio.h>
 
+enum { MOST_THREADS = 1024 }; /* As in weir.yaml. */
+
 /* Each verb is declared here and listed once below. */
 #define VERBS(X) \
     X(serve) \
@@ -143,6 +145,8 @@ static int option_set(const struct verb *verb, const struct cli_option *option, 
     } else if (option->real != NULL && parse_f64(str_of(value), option->real) < 0) {
         return usage_error(verb, "--%s: \"%s\" is not a number", option->name, value);
     }
+    if (option->number != NULL && strcmp(option->name, "threads") == 0 && (*option->number < 0 || *option->number > MOST_THREADS))
+        return usage_error(verb, "--threads: 0 (one for each core) to %d", MOST_THREADS);
     return 0;
 }
 

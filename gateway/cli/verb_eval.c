@@ -3,6 +3,7 @@
 #include "cli/perplexity.h"
 #include "weir_classifier.h"
 
+#include <math.h>
 #include <stdio.h>
 
 extern const struct verb verb_eval;
@@ -22,7 +23,8 @@ static int eval_run(int argc, char **argv)
     if (argc > 1 && strcmp(argv[1], "perplexity") == 0)
         return eval_perplexity(argc - 1, argv + 1);
     int64_t threads = 0;
-    double max_regret = -1;
+    static const char *const not_drawn[] = {".png", ".jpg", ".jpeg", ".gif", ".webp", ".pdf", ".eps"};
+    double max_regret = NAN; /* Not given. */
     struct score_limits limits;
     bool as_json = false, no_encoder = false;
     char shipped[4096];
@@ -45,12 +47,17 @@ static int eval_run(int argc, char **argv)
             return cli_fail("eval", &err);
         head_path = shipped;
     }
-    if (max_regret != -1 && !(max_regret >= 0 && max_regret <= 1)) {
+    for (size_t i = 0; picture != NULL && i < sizeof not_drawn / sizeof *not_drawn; i++)
+        if (str_ends(str_of(picture), str_of(not_drawn[i]))) {
+            fprintf(stderr, "weir eval: --picture: SVG (name.svg) or HTML (name.html) is drawn, not *%s\n", not_drawn[i]);
+            return EXIT_USAGE;
+        }
+    if (!isnan(max_regret) && !(max_regret >= 0 && max_regret <= 1)) {
         fprintf(stderr, "weir eval: --max-regret: 0 to 1, not %g\n", max_regret);
         return EXIT_USAGE;
     }
     status = head_open(&head, head_path, &err);
-    limits.low = limits.high = status == 0 ? head_threshold(head, max_regret) : 0;
+    limits.low = limits.high = status == 0 && !isnan(max_regret) ? head_threshold(head, max_regret) : 0;
     if (status < 0 || (!no_encoder && encoder_line_open(encoder_path, precision, threads, &encoder, &err) < 0) ||
         head_evaluate(head, encoder, data, max_regret >= 0 ? &limits : NULL, &metrics, &err) < 0 || (picture != NULL && metrics_picture(metrics, picture, &err) < 0)) {
         code = cli_fail("eval", &err);

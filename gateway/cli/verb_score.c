@@ -2,6 +2,7 @@
 #include "cli/encoder_line.h"
 #include "weir_classifier.h"
 
+#include <math.h>
 #include <stdio.h>
 
 extern const struct verb verb_score;
@@ -54,7 +55,7 @@ static int score_run(int argc, char **argv)
     const char *head_path = NULL, *encoder_path = NULL, *precision = "fast", *input = NULL;
     char shipped[4096];
     int64_t threads = 0;
-    double max_regret = -1;
+    double max_regret = NAN; /* Not given. */
     struct score_limits limits;
     bool keep_going = false, no_encoder = false;
     struct error err;
@@ -66,7 +67,7 @@ static int score_run(int argc, char **argv)
     int status = cli_parse(&verb_score, argc, argv, options, NULL);
     if (status != 0)
         return status > 0 ? EXIT_DONE : EXIT_USAGE;
-    if (max_regret != -1 && !(max_regret >= 0 && max_regret <= 1)) {
+    if (!isnan(max_regret) && !(max_regret >= 0 && max_regret <= 1)) {
         fprintf(stderr, "weir score: --max-regret: 0 to 1, not %g\n", max_regret);
         return EXIT_USAGE;
     }
@@ -80,7 +81,7 @@ static int score_run(int argc, char **argv)
         head_path = shipped;
     }
     status = head_open(&head, head_path, &err);
-    limits.low = limits.high = status == 0 ? head_threshold(head, max_regret) : 0;
+    limits.low = limits.high = status == 0 && !isnan(max_regret) ? head_threshold(head, max_regret) : 0;
     scoring.limits = max_regret >= 0 ? &limits : NULL;
     if (status < 0 || (!no_encoder && encoder_line_open(encoder_path, precision, threads, &encoder, &err) < 0) ||
         scorer_new(&scoring.scorer, head, encoder, &err) < 0)

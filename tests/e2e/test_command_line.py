@@ -97,6 +97,18 @@ def test_an_answer_that_got_lost_is_a_failure(tmp_path, argv):
     assert done.returncode == 1 and b"standard output: No space left on device" in done.stderr, done
 
 
+@pytest.mark.parametrize("argv, said", [
+    (["eval", "--data", "d", "--picture", "curve.png"], b"SVG (name.svg) or HTML"),
+    (["eval", "--data", "d", "--max-regret", "-1"], b"--max-regret: 0 to 1"),
+    (["score", "--max-regret", "-1"], b"--max-regret: 0 to 1"),
+    (["embed", "--threads", "-1"], b"--threads: 0 (one for each core) to 1024"),
+    (["generate", "--threads", "5000"], b"--threads: 0 (one for each core) to 1024"),
+])
+def test_a_value_that_an_option_cannot_have_is_wrong_usage(argv, said):
+    called = run(*argv, stdin=subprocess.DEVNULL)
+    assert called.returncode == 2 and said in called.stderr, called
+
+
 def test_a_query_answers_json_alone(tmp_path):
     config = tmp_path / "weir.yaml"
     config.write_text(f"data_dir: {tmp_path}/data\n")
