@@ -103,6 +103,15 @@ static void visit(struct models *models, const char *path, int depth)
     }
 }
 
+/* One that was named: a file is opened whatever it is called. */
+static void visit_named(struct models *models, const char *path, int depth)
+{
+    if (file_is_directory(path))
+        visit(models, path, depth);
+    else
+        show(models, path);
+}
+
 /* Those that a configuration names. */
 static int visit_configured(struct models *models, const char *config_path, struct error *err)
 {
@@ -113,9 +122,9 @@ static int visit_configured(struct models *models, const char *config_path, stru
     const char *const own[] = {config->chat_path, config->encoder_path, config->reranker_path};
     for (int i = 0; i < 3; i++)
         if (own[i] != NULL)
-            visit(models, own[i], 0);
+            visit_named(models, own[i], 0);
     for (int i = 0; i < config->n_others; i++)
-        visit(models, config->others[i].path, 0);
+        visit_named(models, config->others[i].path, 0);
     config_drop(config);
     return 0;
 }
@@ -145,7 +154,7 @@ static int run(int argc, char **argv)
             error_set(&err, WEIR_E_NOT_FOUND, argv[1 + i], "is not there");
             return cli_fail("models", &err);
         }
-        visit(&models, argv[1 + i], 2);
+        visit_named(&models, argv[1 + i], 2);
     }
     if (config_path != NULL && visit_configured(&models, config_path, &err) < 0)
         return cli_fail("models", &err);

@@ -212,7 +212,7 @@ static void body_done(struct relay *relay)
     } else if (error != NULL) {
         relay_attempt_end(relay, END_ERROR_BODY, EXCHANGE_OK, error);
     } else if (!json_is_object(answer) || relay->options.stream ||
-               !json_is_array(json_object_get(answer, relay->options.api == RELAY_EMBEDDINGS ? "data" : "choices"))) {
+               json_array_size(json_object_get(answer, relay->options.api == RELAY_EMBEDDINGS ? "data" : "choices")) == 0) {
         relay_attempt_end(relay, END_BAD_JSON, EXCHANGE_OK, NULL);
     } else {
         relay->usage_known = openai_usage(answer, &relay->usage);

@@ -117,6 +117,12 @@ def test_a_query_answers_json_alone(tmp_path):
     assert row == {"large": None, "small": None, "half": 0.5}
 
 
+def test_a_named_file_that_is_no_model_is_not_passed_over(tmp_path):
+    (tmp_path / "some.bin").write_text("junk")
+    listed = run("models", str(tmp_path / "some.bin"), "--json")
+    assert listed.returncode == 1 and b"not a GGUF file" in listed.stderr, listed
+
+
 LINES = "".join(json.dumps({"text": f"question {i} of {'cats' if i % 3 else 'dogs'}", "label": i % 2}) + "\n" for i in range(60))
 
 

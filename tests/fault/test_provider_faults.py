@@ -72,6 +72,7 @@ WHOLE = {
     "503": ([{"kind": "status", "status": 503, "retry_after": "0"}], 502, "provider_error", ["server_error", "server_error"]),
     "200 with an error": ([{"kind": "error_body"}], 502, "provider_error", ["error_body"]),
     "bad JSON": ([{"kind": "bad_json"}], 502, "provider_error", ["bad_json"]),
+    "an answer of no choices": ([{"kind": "no_choices"}], 502, "provider_error", ["bad_json"]),
     "stall before anything": ([{"kind": "stall", "at": -1}], 504, "provider_timeout", ["timeout_first_byte"]),
     "context length": ([{"kind": "context_length"}], 400, "context_length_exceeded", ["context_length"]),
 }

@@ -13,6 +13,7 @@ last one stays. A step is a dict:
     {"kind": "status", "status": 500, "error": {...}, "retry_after": "1"}
     {"kind": "error_body"}                  200 with an error object
     {"kind": "bad_json"}                    200 with what is no JSON
+    {"kind": "no_choices"}                  200 with an answer that answers nothing
     {"kind": "bad_event", "at": 1}          a stream with a broken event before piece `at`
     {"kind": "no_done"}                     a stream without [DONE], ended with the connection
     {"kind": "stall", "at": -1}             at -1: nothing after the request; -2: the head only; k: after k pieces
@@ -156,6 +157,8 @@ class Handler(BaseHTTPRequestHandler):
             return self.answer(400, {"error": {"message": "the last message must be the user's", "type": "invalid_request_error"}})
         if kind == "error_body":
             return self.answer(200, {"error": {"message": "scripted", "type": "server_error"}})
+        if kind == "no_choices":
+            return self.answer(200, {"id": "none", "object": "chat.completion", "model": question["model"], "choices": [], "data": []})
         if kind == "bad_json":
             return self.raw(200, b'{"choices": [', "application/json")
         if kind == "cut" and step.get("at", 2) == 0:

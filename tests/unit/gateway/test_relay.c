@@ -246,6 +246,7 @@ static const struct {
     {"another 4xx ends", "[{\"kind\":\"status\",\"status\":422}]", OK, false, 2, RELAY_REFUSED, 422, "", 1, 0, 0},
     {"200 with an error", "[{\"kind\":\"error_body\"}]", OK, false, 2, RELAY_END, 200, TEXT, 1, 1, 0},
     {"200 with an error, streamed", "[{\"kind\":\"error_body\"}]", OK, true, 2, RELAY_END, 200, TEXT, 1, 1, 0},
+    {"an answer of no choices", "[{\"kind\":\"no_choices\"}]", OK, false, 2, RELAY_END, 200, TEXT, 1, 1, 0},
     {"bad JSON", "[{\"kind\":\"bad_json\"}]", OK, false, 2, RELAY_END, 200, TEXT, 1, 1, 0},
     {"silence is not tried again there", "[{\"kind\":\"stall\"}]", OK, true, 2, RELAY_END, 200, TEXT, 1, 1, 0},
     {"a head alone is no first byte", "[{\"kind\":\"stall\",\"at\":-2}]", OK, true, 2, RELAY_END, 200, TEXT, 1, 1, 0},
