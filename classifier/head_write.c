@@ -1,17 +1,8 @@
 /* Writing head files; head_file.c describes the format and reads them. */
-#include "head.h"
-#include "head_format.h"
+#include "head_parts.h"
 
 #include <math.h>
 #include <stdlib.h>
-
-static uint64_t read_uint(const uint8_t *at, int n_bytes)
-{
-    uint64_t value = 0;
-    for (int i = n_bytes - 1; i >= 0; i--)
-        value = value << 8 | at[i];
-    return value;
-}
 
 struct writer {
     struct buffer entries;
@@ -227,7 +218,7 @@ int head_write(const struct head *head, const char *path, struct error *err)
     size_t first = HEAD_PREFIX_BYTES + writer.entries.n + text.n;
     for (uint32_t i = 0; i < writer.n_arrays; i++) {
         uint8_t *entry = (uint8_t *)writer.entries.data + (size_t)i * HEAD_ENTRY_BYTES + HEAD_NAME_BYTES;
-        uint64_t offset = read_uint(entry, 8) + first;
+        uint64_t offset = head_uint(entry, 8) + first;
         for (int k = 0; k < 8; k++)
             entry[k] = (uint8_t)(offset >> 8 * k);
     }
