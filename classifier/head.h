@@ -56,6 +56,7 @@ struct head_promises {
     bool present;
     double confidence; /* Of each promise on its own. */
     int64_t n_lines;   /* Calibration lines with both scores. */
+    struct promise_terms terms;
     float thresholds[N_PROMISES];   /* [i]: of a regret of at most (i + 1) / 100. Never falling; PROMISE_NOTHING: none can be kept. */
     float local_shares[N_PROMISES]; /* Of the calibration lines that stay. */
     bool has_gains;    /* Older heads have none. */

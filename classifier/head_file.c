@@ -1,14 +1,15 @@
 /* Head files. All integers little-endian, all arrays float32 little-endian:
  *
  *   0   8 bytes   "WEIRHEAD"
- *   8   uint32    version (3)
+ *   8   uint32    version (4)
  *   12  uint32    H, bytes of the JSON header
  *   16  uint32    S, number of arrays
  *   20  uint32    0
  *   24  S × 48    array: name, 32 bytes padded with zeros; uint64 offset in the file, a multiple of 4; uint64 floats
  *   …   H bytes   JSON: name, encoder {name, n_embd}, data {sha256, lines}, metrics, map {landmarks}, domains,
  *                 heads {view: {target: {bias, slope, shift, isotonic {x, y}}, gain: {slope, shift}, domain: {temperature, slope,
- *                 shift}}}, rules, settle and settle_static {low, high, margin}, promises {confidence, lines, thresholds, local_shares, gains?},
+ *                 shift}}}, rules, settle and settle_static {low, high, margin}, promises {confidence, lines, about?, remote_always_right,
+ *                 thresholds, local_shares, gains?},
  *                 answer {landmarks, bias, slope, shift, by_text, by_confidence, by_probe {bias, input: [weight, mean, 1 / sd]}},
  *                 static {encoder, dims}, network {kind}
  *   …   arrays
@@ -67,7 +68,8 @@ int head_parse(struct head **out, const void *data, size_t n_bytes, struct error
         return error_set(err, WEIR_E_INVALID, "", "is no head file");
     uint64_t version = head_uint(reader.data + 8, 4), n_header = head_uint(reader.data + 12, 4), n_arrays = head_uint(reader.data + 16, 4);
     if (version != HEAD_VERSION)
-        return error_set(err, WEIR_E_UNSUPPORTED, "", "head file version %llu; this program reads %d", (unsigned long long)version, HEAD_VERSION);
+        return error_set(err, WEIR_E_UNSUPPORTED, "", "head file version %llu; this program reads %d%s", (unsigned long long)version, HEAD_VERSION,
+                         version < HEAD_VERSION ? ": train it again (`weir train`)" : "");
     size_t header_at = HEAD_PREFIX_BYTES + (size_t)n_arrays * HEAD_ENTRY_BYTES;
     if (n_arrays > HEAD_MOST_ARRAYS || n_header > HEAD_MOST_HEADER_BYTES || header_at + n_header > n_bytes)
         return error_set(err, WEIR_E_INVALID, "", "header of %llu bytes and %llu arrays does not fit", (unsigned long long)n_header, (unsigned long long)n_arrays);

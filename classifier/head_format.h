@@ -5,7 +5,7 @@
 #include "weir_base.h"
 
 enum {
-    HEAD_VERSION = 3,
+    HEAD_VERSION = 4,
     HEAD_PREFIX_BYTES = 24,
     HEAD_ENTRY_BYTES = 48,
     HEAD_NAME_BYTES = 32,

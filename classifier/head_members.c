@@ -102,6 +102,9 @@ int head_parse_promises(struct head *head, const json_t *header, struct error *e
         member_numbers(object, "thresholds", promises->thresholds, N_PROMISES, err) < 0 ||
         member_numbers(object, "local_shares", promises->local_shares, N_PROMISES, err) < 0)
         return error_prefix(err, "promises.");
+    if (json_object_get(object, "about") != NULL && (status = member_word(object, "about", promises->terms.about, sizeof promises->terms.about, err)) < 0)
+        return error_prefix(err, "promises.");
+    promises->terms.remote_always_right = json_is_true(json_object_get(object, "remote_always_right"));
     for (int i = 1; i < N_PROMISES; i++)
         if (promises->thresholds[i] < promises->thresholds[i - 1])
             return error_set(err, WEIR_E_INVALID, "promises.thresholds", "element %d is smaller than the one before", i);

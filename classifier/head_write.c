@@ -177,6 +177,12 @@ static json_t *header_json(const struct head *head, struct writer *writer)
                             json_pack("{s:f,s:I,s:o,s:o}", "confidence", head->promises.confidence, "lines", (json_int_t)head->promises.n_lines,
                                       "thresholds", numbers_json(head->promises.thresholds, N_PROMISES), "local_shares",
                                       numbers_json(head->promises.local_shares, N_PROMISES)));
+    if (head->promises.present) {
+        json_t *promises = json_object_get(header, "promises");
+        json_object_set_new(promises, "remote_always_right", json_boolean(head->promises.terms.remote_always_right));
+        if (head->promises.terms.about[0] != '\0')
+            json_object_set_new(promises, "about", json_string(head->promises.terms.about));
+    }
     if (head->promises.present && head->promises.has_gains)
         json_object_set_new(json_object_get(header, "promises"), "gains", numbers_json(head->promises.gains, N_GAINS));
     return header;

@@ -1,5 +1,6 @@
 /* Map: the kernel
- *   exp(-1.5 |u - u'|²) + Σ share exp(-gamma |v - v'|²) + (tf-idf of words · words' + of characters · characters') / 2
+ *   T + F (1 + 3 T) / 2 + (tf-idf of words · words' + of characters · characters') / 2,
+ *   T = exp(-1.5 |u - u'|²), F = Σ share exp(-gamma |v - v'|²), without a topic F in the place of the first two terms,
  * where u is the direction of the encoder's inner vector from the center and v a part of the standardised form. A question's parts are
  * the N_CORE marks that say most, all its marks and quantities, and the work that they let expect; an answer's are its checks, and those
  * with its marks. The tf-idf is linear already; the others are given as the values at landmarks, texts of the training data
@@ -22,6 +23,9 @@ struct part {
 };
 
 static const float TOPIC_GAMMA = 1.5F;
+/* With a topic, form counts for less by itself and for more where the topic is alike too: what a form says of difficulty differs
+ * between topics. */
+static const float FORM_ALONE = 0.5F, FORM_WITHIN_TOPIC = 1.5F;
 static const struct {
     int n_form;
     struct part parts[MOST_PARTS];
@@ -148,8 +152,10 @@ void map_dense(const struct map *map, const float *form, const float *inner, flo
         return;
     direct(map, inner, topic);
     matrix_kernels().apply(map->topics, n, topic, (size_t)map->n_embd, along);
-    for (size_t k = 0; k < n; k++)
-        out[k] += expf(-TOPIC_GAMMA * 2 * (1 - (along[k] < 1 ? along[k] : 1)));
+    for (size_t k = 0; k < n; k++) {
+        float alike = expf(-TOPIC_GAMMA * 2 * (1 - (along[k] < 1 ? along[k] : 1)));
+        out[k] = alike + out[k] * (FORM_ALONE + FORM_WITHIN_TOPIC * alike);
+    }
 }
 
 static void weigh_half(const struct map *map, struct gram *items, size_t n)

@@ -108,6 +108,7 @@ enum calibration_method { CALIBRATION_ISOTONIC, CALIBRATION_PLATT };
 struct calibrate_options {
     enum calibration_method method;
     double confidence; /* Of the promises; 0: 0.9. */
+    const char *about; /* What the lines are, in a few words (promise_terms.about); NULL: the file's name. */
     bool quiet;        /* No progress on stderr. */
 };
 /* Sets a head's probabilities right on lines it was not trained on (refused: the same file) and finds, for each hundredth of
@@ -117,6 +118,21 @@ int head_calibrate(const char *head_path, const char *data_path, const char *out
 /* The threshold of gain up to which queries may stay local so that the share of local answers worse than the remote's is at
  * most max_regret, with the confidence and the number of calibration lines it stands on. false: the head holds no promise. */
 bool head_promise(const struct head *head, double max_regret, double *threshold, double *confidence, int64_t *n_lines);
+
+enum { PROMISE_ABOUT_BYTES = 160 };
+/* What a head's promises stand on besides that. They hold for queries like the calibration lines. */
+struct promise_terms {
+    char about[PROMISE_ABOUT_BYTES]; /* What those lines are; empty: not said. */
+    /* In every line the remote model was taken to be right, so that each wrong local answer counted: the regret is at most what is promised
+     * whatever the remote model. */
+    bool remote_always_right;
+};
+/* Valid as long as the head; NULL: it holds no promise. */
+const struct promise_terms *head_promise_terms_peek(const struct head *head);
+/* The smallest max_regret under which the head's promises let anything stay local; 1: under none. */
+double head_least_regret(const struct head *head);
+/* Of the calibration lines the share that stays local under max_regret. */
+double head_promise_share(const struct head *head, double max_regret);
 
 /* The gain that a share of the calibration lines had more than, and their number. false: the head holds none (weir calibrate). */
 bool head_gain_above(const struct head *head, double share, double *gain, int64_t *n_lines);

@@ -81,6 +81,24 @@ LIVE = ["What is the weather in {c} right now?", "What time is it in {c}?", "Wha
         "Send an e-mail to {m}.", "Turn off the lights in the kitchen.", "Play some jazz music.", "What happened in the news today?", "Call {m} on the phone.",
         "Show me a picture of {c}.", "Transfer {n} euros to {m}.", "What is my account balance?", "Where is my order number {n}?", "Set an alarm for {n} o'clock."]
 
+OPENERS = ["Hi", "Hello", "Hey", "Good morning", "Good afternoon", "Good evening", "Hi there", "Hello there", "Hey there", "Dear assistant"]
+FOLLOWS = ["", "how are you?", "how is it going?", "how are you today?", "nice to meet you.", "I hope you are well.", "it's me, {n}.", "my name is {n}.",
+           "are you there?", "can you hear me?", "I have a question for you.", "I need some help.", "what can you do for me?", "who are you?", "I'm back.",
+           "long time no see!", "what's new?", "I'm new here.", "glad you are here.", "happy {d}!"]
+THANKS = ["Thanks{x}!", "Thank you{x}.", "Many thanks{x}!", "Thank you very much{x}!", "Thanks a lot{x}.", "Great, thanks{x}!", "Perfect, thank you{x}.", "Okay, thank you{x}.",
+          "That helped, thanks{x}!", "Awesome, thanks{x}!", "Bye{x}!", "Goodbye{x}.", "See you tomorrow{x}!", "Good night{x}!", "Have a nice evening{x}!", "Take care{x}!",
+          "Talk to you later{x}.", "Until next time{x}!", "You did well{x}.", "That's all for today{x}."]
+DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
+NOTES = [
+    ("Invoice {k}\nCustomer: {n} {m}\nItem: {t}\nTotal: {p} EUR\nDue: {d} {o}", {"the invoice number": "{k}", "the item": "{t}", "the total": "{p}", "the customer's first name": "{n}"}),
+    ("Dear team, the meeting with {n} from {c} is on {w} at {h}:30 in room {k}. Please bring the {t}.", {"the room": "{k}", "the weekday": "{w}", "the city": "{c}", "the name of the guest": "{n}"}),
+    ("Ticket #{k}: {n} in {c} reports that the {t} does not start since {w}.", {"the ticket number": "{k}", "the device": "{t}", "the city": "{c}", "the name of the person": "{n}"}),
+    ("{n} lives in {c} and works as a nurse. Her sister {m} moved to another town in {o}.", {"the city": "{c}", "the month": "{o}", "the name of the sister": "{m}"}),
+    ("name: {n}\ncity: {c}\nphone: 555-0{k}\nproduct: {t}", {"the phone number": "555-0{k}", "the city": "{c}", "the product": "{t}", "the name": "{n}"}),
+    ("The parcel with the {t} left {c} on {d} {o} and costs {p} euros.", {"the city": "{c}", "the price": "{p}", "the month": "{o}", "the product": "{t}"}),
+]
+NOTE_FRAMES = ["{t}\n\nWhat is {w}?", "Read this and tell me {w}:\n{t}", "Extract {w} from this text: {t}", "Give only {w}.\n{t}"]
+
 
 def read_lines(path):
     with lzma.open(path, "rt", encoding="utf-8") as lines:
@@ -154,6 +172,26 @@ class Prompts:
                 text = frame.format(c=r.choice(CITIES), o=r.choice(("Siemens", "Apple", "Nestle")), n=r.randrange(2, 90), m=r.choice(NAMES))
                 self.add("oos", text, {"type": "beyond"}, 1)
 
+    def everyday(self):
+        """What is asked every day and is easy, in many words: enough lines to show how seldom the local model fails there."""
+        r = random.Random(SEED + 1)
+        for opener in OPENERS:
+            for follow in FOLLOWS:
+                text = (opener + ", " + follow if follow else opener + r.choice("!.,")).format(n=r.choice(NAMES), d=r.choice(DAYS))
+                for variant in (text, r.choice((text.lower(), text.rstrip("?!."), text.upper(), text + "!", text + " :-)"))):
+                    self.add("greeting", variant, {"type": "chat"}, 40)
+        for thanks in THANKS:
+            for to in ("", ", " + r.choice(NAMES), ", dear assistant", " for everything", ", my friend", " again", " so far", ", that was quick"):
+                text = thanks.format(x=to)
+                self.add("greeting", r.choice((text, text, text.lower(), text.rstrip("!."))), {"type": "chat"}, 40)
+        for note, whats in NOTES:
+            for _ in range(100):
+                values = {"n": r.choice(NAMES), "m": r.choice(NAMES), "c": r.choice(CITIES), "t": r.choice(THINGS), "w": r.choice(DAYS), "o": r.choice(MONTHS),
+                          "d": r.randrange(1, 29), "h": r.randrange(8, 18), "p": r.randrange(20, 900), "k": r.randrange(100, 1000)}
+                what, answer = r.choice(sorted(whats.items()))
+                text = r.choice(NOTE_FRAMES).format(t=note.format(**values), w=what)
+                self.add("extraction", text, {"type": "contains", "any": [answer.format(**values).lower()]})
+
     def from_data(self, data):
         strong = {}
         for row in read_lines(data / "llmrouter/dcrouter_scores_train.jsonl.xz"):
@@ -198,6 +236,7 @@ def main():
     prompts = Prompts()
     prompts.made_up()
     prompts.from_data(Path(sys.argv[1]) / "routing")
+    prompts.everyday()
     for line in prompts.lines:
         print(json.dumps(line, ensure_ascii=False))
 

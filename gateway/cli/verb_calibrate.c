@@ -32,13 +32,30 @@ static void print_reliability(struct buffer *out, const json_t *calibration)
     }
 }
 
+static void print_answer(struct buffer *out, const json_t *of_answer)
+{
+    static const struct {
+        const char *name, *text;
+    } parts[] = {{"local", "the answer's text alone"}, {"by_text", "all that is known of an answer"}, {"by_confidence", "all but its text"}, {"by_probe", "question and probe"}};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        const json_t *part = json_object_get(of_answer, parts[i].name);
+        if (part != NULL)
+            buffer_printf(out, "P(local) by %s, %lld lines: calibration error %.4f -> %.4f, Brier score %.4f -> %.4f%s\n", parts[i].text,
+                          (long long)json_integer_value(json_object_get(part, "n")), json_number_value(json_object_get(part, "ece_before")),
+                          json_number_value(json_object_get(part, "ece")), json_number_value(json_object_get(part, "brier_before")),
+                          json_number_value(json_object_get(part, "brier")), json_is_false(json_object_get(part, "refitted")) ? " (left as it was)" : "");
+    }
+}
+
 static void print_promises(struct buffer *out, const json_t *promises)
 {
     static const int shown[] = {1, 2, 3, 5, 8, 10, 15, 20, 30, 50};
     if (promises == NULL)
         return;
-    buffer_printf(out, "Of %lld lines with both scores; each promise holds with a confidence of %g:\n", (long long)json_integer_value(json_object_get(promises, "n")),
-                  json_number_value(json_object_get(promises, "confidence")));
+    bool right = strcmp(json_string_value(json_object_get(promises, "remote")), "always_right") == 0;
+    buffer_printf(out, "Of %lld lines with both scores (%s)%s; each promise holds with a confidence of %g for queries like them:\n",
+                  (long long)json_integer_value(json_object_get(promises, "n")), json_string_value(json_object_get(promises, "about")),
+                  right ? ", the remote model right in all, so that every wrong local answer counts" : "", json_number_value(json_object_get(promises, "confidence")));
     for (size_t i = 0; i < sizeof shown / sizeof *shown; i++) {
         const json_t *row = json_array_get(json_object_get(promises, "of"), (size_t)shown[i] - 1), *threshold = json_object_get(row, "threshold");
         if (json_is_real(threshold))
@@ -51,7 +68,7 @@ static void print_promises(struct buffer *out, const json_t *promises)
 
 static int calibrate_run(int argc, char **argv)
 {
-    const char *head = NULL, *data = NULL, *out_path = NULL, *method = "isotonic", *encoder_path = NULL, *precision = "fast";
+    const char *head = NULL, *data = NULL, *out_path = NULL, *method = "isotonic", *about = NULL, *encoder_path = NULL, *precision = "fast";
     int64_t threads = 0;
     double confidence = 0.9;
     bool as_json = false, no_encoder = false, quiet = false;
@@ -60,12 +77,12 @@ static int calibrate_run(int argc, char **argv)
         {"head", .text = &head, .required = true}, {"data", .text = &data, .required = true}, {"out", .text = &out_path, .required = true},
         {"method", .text = &method},               {"confidence", .real = &confidence},       {"encoder", .text = &encoder_path},
         {"precision", .text = &precision},         {"threads", .number = &threads},           {"json", .flag = &as_json},
-        {"no-encoder", .flag = &no_encoder},       {"quiet", .flag = &quiet},                 {0},
+        {"no-encoder", .flag = &no_encoder},       {"quiet", .flag = &quiet},                 {"about", .text = &about}, {0},
     };
     int status = cli_parse(&verb_calibrate, argc, argv, options, NULL);
     if (status != 0)
         return status > 0 ? EXIT_DONE : EXIT_USAGE;
-    struct calibrate_options calibrate = {.confidence = confidence, .quiet = quiet};
+    struct calibrate_options calibrate = {.confidence = confidence, .about = about, .quiet = quiet};
     if (strcmp(method, "platt") == 0)
         calibrate.method = CALIBRATION_PLATT;
     else if (strcmp(method, "isotonic") != 0) {
@@ -90,6 +107,7 @@ static int calibrate_run(int argc, char **argv)
             buffer_append_char(&out, '\n');
         } else {
             print_reliability(&out, json_object_get(report, "calibration"));
+            print_answer(&out, json_object_get(report, "answer"));
             print_promises(&out, json_object_get(report, "promises"));
         }
         if (cli_print(&out, &err) < 0)
@@ -112,12 +130,17 @@ const struct verb verb_calibrate = {
             "0.50 the threshold under which the share of local answers worse than the remote's stays at or below it, for queries\n"
             "like those of D, unless the draw of D was one of the unlucky share 1 - confidence. `weir serve` uses that threshold\n"
             "for classifier.max_regret and `auto:<max-regret>`. What can't be promised escalates everything.\n"
+            "Where D says of every line that the remote model is right (score 1), for nobody has scored it, each wrong local answer\n"
+            "counts: the promise then holds whatever the remote model, and says so.\n"
+            "Lines with answers set right, too, what is said once there is one: the answer's own probability, and the blends of all\n"
+            "that is known, fitted anew where half of the lines find that no worse than the other half's.\n"
             "\n"
             "Printed: calibration error before and after (by cross-fitting: each half of D judged by the other), a reliability\n"
             "diagram ('*' what was, '.' what was said), and what stays local at which regret.\n"
             "\n"
             "  --method isotonic|platt  a rising line through what was seen (default), or a sigmoid (few lines: below 500)\n"
             "  --confidence C          of each promise (default 0.9)\n"
+            "  --about TEXT            what the lines are, told with every promise (default: D's name)\n"
             "  --json                  the report as one object\n"
             "  --encoder M             Hugging Face directory or GGUF file; default: the pulled encoder\n"
             "  --no-encoder            for a head trained without\n"

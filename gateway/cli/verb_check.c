@@ -22,6 +22,7 @@ struct report {
     struct buffer warnings; /* Items of JSON arrays. */
     struct buffer errors;
     int n_errors;
+    char promise[700];      /* What the head promises, in words; empty: nothing. */
     bool as_json;
 };
 
@@ -196,7 +197,42 @@ static void check_files(struct report *report, const struct config *config)
     }
 }
 
-/* The head, and what cascade and probe need of it. */
+/* A max_regret under which a head with promises can keep nothing here deserves a warning. */
+static bool is_promised(struct report *report, const char *whose, const struct config_goal *goal, const struct head *head)
+{
+    char text[600];
+    double least = head_least_regret(head);
+    if (goal->max_regret >= least)
+        return true;
+    snprintf(text, sizeof text, "%s.max_regret %g: the head %s can promise that for no query, so `auto` answers none here; the least it can promise is %g", whose,
+             goal->max_regret, head_id(head), least);
+    warn(report, text);
+    return false;
+}
+
+/* What the head says of max_regret. */
+static void check_promise(struct report *report, const struct config *config, const struct head *head)
+{
+    const struct promise_terms *terms = head != NULL ? head_promise_terms_peek(head) : NULL;
+    double threshold, confidence;
+    int64_t n_lines;
+    char text[700];
+    for (int i = 0; i < config->n_tenants && terms != NULL; i++)
+        if (config->tenants[i].goal.kind == GOAL_MAX_REGRET && config->tenants[i].goal.max_regret > 0) {
+            snprintf(text, sizeof text, "tenants.%s", config->tenants[i].name);
+            (void)is_promised(report, text, &config->tenants[i].goal, head);
+        }
+    if (terms == NULL || config->goal.kind != GOAL_MAX_REGRET || !head_promise(head, config->goal.max_regret, &threshold, &confidence, &n_lines))
+        return;
+    if (!is_promised(report, "classifier", &config->goal, head))
+        return;
+    snprintf(report->promise, sizeof report->promise, "max_regret %g: gains up to %.4f stay here, %.1f %% of %lld calibration lines (%s); it holds with a confidence of %g for queries like those%s",
+             config->goal.max_regret, threshold, 100 * head_promise_share(head, config->goal.max_regret), (long long)n_lines,
+             terms->about[0] != '\0' ? terms->about : "not described", confidence,
+             terms->remote_always_right ? "; the remote model was taken to be always right, so each wrong local answer counts" : "");
+}
+
+/* What the head promises, and what cascade and probe need of it. */
 static void check_head(struct report *report, const struct config *config)
 {
     struct error err = {0};
@@ -205,6 +241,7 @@ static void check_head(struct report *report, const struct config *config)
         fail(report, &err);
         return;
     }
+    check_promise(report, config, head);
     const char *lacks[] = {cascade_lacks(config, head), probing_lacks(config, head)};
     for (int i = 0; i < 2; i++)
         if (lacks[i] != NULL)
@@ -243,8 +280,18 @@ static int run(int argc, char **argv)
     bool good = report.n_errors == 0;
     if (report.as_json) {
         str errors = buffer_str(&report.errors), warnings = buffer_str(&report.warnings);
-        printf("{\"ok\":%s,\"errors\":[" STR_FMT "],\"warnings\":[" STR_FMT "]}\n", good ? "true" : "false", STR_ARG(errors), STR_ARG(warnings));
+        printf("{\"ok\":%s,\"errors\":[" STR_FMT "],\"warnings\":[" STR_FMT "]", good ? "true" : "false", STR_ARG(errors), STR_ARG(warnings));
+        if (report.promise[0] != '\0') {
+            struct buffer promise;
+            buffer_init(&promise, 1 << 13);
+            buffer_append_json_string(&promise, str_of(report.promise));
+            printf(",\"promise\":" STR_FMT, STR_ARG(buffer_str(&promise)));
+            buffer_release(&promise);
+        }
+        printf("}\n");
     } else if (good) {
+        if (report.promise[0] != '\0')
+            printf("promise: %s\n", report.promise);
         printf("%s: good; %d listener%s, %d provider%s, data in %s\n", path != NULL ? path : "defaults", config->n_listeners,
                config->n_listeners == 1 ? "" : "s", config->n_providers, config->n_providers == 1 ? "" : "s", config->data_dir);
     }

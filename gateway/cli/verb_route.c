@@ -47,6 +47,15 @@ static const char *source_text(const json_t *goal)
     return source != NULL && strcmp(source, "traffic") == 0 ? "recent queries" : source != NULL && strcmp(source, "calibration") == 0 ? "calibration lines" : NULL;
 }
 
+/* What a head's promise stands on. */
+static void say_terms(const json_t *promise)
+{
+    const char *about = json_string_value(json_object_get(promise, "about")), *remote = json_string_value(json_object_get(promise, "remote"));
+    bool right = remote != NULL && strcmp(remote, "always_right") == 0;
+    printf("          for queries like those%s%s%s\n", about != NULL && about[0] != '\0' ? ": " : "", about != NULL ? about : "",
+           right ? "; the remote model was taken to be always right, so each wrong local answer counts" : "");
+}
+
 /* Which target chose which threshold, from how many lines. */
 static void say_target(const json_t *inputs)
 {
@@ -73,6 +82,8 @@ static void say_target(const json_t *inputs)
         printf("promise   gains up to %.4f stay: that regret holds with a confidence of %g by %lld %s\n", number(promise, "threshold"),
                number(promise, "confidence"), (long long)json_integer_value(json_object_get(promise, "lines")),
                labels ? "labels of the tenant's own answers" : "calibration lines");
+    if (kind == NULL && json_is_object(promise) && !labels)
+        say_terms(promise);
 }
 
 /* Who answered the turn before, and what of its prompt may still be cached. */

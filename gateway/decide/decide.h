@@ -55,6 +55,7 @@ struct decide_inputs {
     bool promised, promised_by_labels;
     double threshold, confidence;
     int64_t promise_lines;
+    struct promise_terms promise_terms; /* Of the head's promise. */
     struct decide_goal goal;
     /* Verdict. */
     enum effect effect;

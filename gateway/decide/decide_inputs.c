@@ -125,6 +125,7 @@ void decide_inputs_promise(struct decide_inputs *inputs, const struct head *head
 {
     inputs->promised = head != NULL && head_promise(head, inputs->max_regret, &inputs->threshold, &inputs->confidence, &inputs->promise_lines);
     inputs->promised_by_labels = false;
+    inputs->promise_terms = inputs->promised ? *head_promise_terms_peek(head) : (struct promise_terms){0};
 }
 
 struct score_limits decide_limits(double threshold)
@@ -164,6 +165,10 @@ json_t *decide_inputs_json(const struct decide_inputs *in)
     json_t *promise = in->promised ? json_pack("{s:f, s:f, s:I, s:s}", "threshold", in->threshold, "confidence", in->confidence, "lines",
                                                (json_int_t)in->promise_lines, "source", in->promised_by_labels ? "labels" : "calibration")
                                    : json_null();
+    if (in->promised && !in->promised_by_labels) {
+        json_object_set_new(promise, "about", json_string(in->promise_terms.about));
+        json_object_set_new(promise, "remote", json_string(in->promise_terms.remote_always_right ? "always_right" : "scored"));
+    }
     return json_pack("{s:s, s:s, s:f, s:o, s:o, s:{s:s, s:b, s:s}, s:o, s:o, s:o, s:{s:s, s:s}, s:o, s:b, s:b, s:o, s:b, s:s, s:o}", "name", name_kind_name(in->kind), "model", in->model,
                      "max_regret", in->max_regret, "promise", promise, "goal", goal_json(&in->goal), "verdict", "effect", effect_name(in->effect), "local_permitted", in->local_permitted,
                      "data_class", in->data_class, "score", score, "cache", cache, "knowledge", knowledge, "local", "state", local_state_name(in->local), "detail", in->local_detail,
@@ -306,6 +311,9 @@ int decide_inputs_parse(const json_t *json, struct decide_inputs *out, struct er
         out->promise_lines = json_integer_value(json_object_get(promise, "lines"));
         const char *source = json_string_value(json_object_get(promise, "source"));
         out->promised_by_labels = source != NULL && strcmp(source, "labels") == 0;
+        const char *remote = json_string_value(json_object_get(promise, "remote"));
+        out->promise_terms.remote_always_right = remote != NULL && strcmp(remote, "always_right") == 0;
+        copy(out->promise_terms.about, sizeof out->promise_terms.about, json_string_value(json_object_get(promise, "about")));
     }
     if (r.status == 0 && goal_parse(json_object_get(json, "goal"), &out->goal, err) < 0)
         r.status = error_prefix(err, "goal");

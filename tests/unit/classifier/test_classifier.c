@@ -173,6 +173,55 @@ Test(classifier, calibration_on_fresh_lines_makes_promises_that_the_file_keeps, 
     head_close(head);
 }
 
+Test(classifier, a_promise_says_what_it_stands_on, .init = make_folder, .fini = remove_folder)
+{
+    struct error err = {0};
+    struct head *head;
+    json_t *report = NULL;
+    char long_about[PROMISE_ABOUT_BYTES + 1];
+    train(head_path);
+    cr_assert_eq(head_open(&head, head_path, &err), 0);
+    cr_assert_null(head_promise_terms_peek(head));
+    cr_assert_eq(head_least_regret(head), 1);
+    head_close(head);
+    memset(long_about, 'x', sizeof long_about - 1);
+    long_about[sizeof long_about - 1] = '\0';
+    cr_assert_lt(head_calibrate(head_path, data, again_path, NULL, &(struct calibrate_options){.about = long_about, .quiet = true}, &report, &err), 0);
+    cr_assert_str_eq(err.where, "about");
+    for (int scored = 0; scored < 2; scored++) { /* One line in which the remote is not right: its scores were looked at. */
+        write_lines_from(data, 160, 400);
+        FILE *file = fopen(data, "a");
+        fprintf(file, "{\"text\":\"one more\",\"scores\":{\"local\":1,\"remote\":%g}}\n", scored ? 0.5 : 1.0);
+        fclose(file);
+        cr_assert_eq(head_calibrate(head_path, data, again_path, NULL, &(struct calibrate_options){.about = scored ? NULL : "what was asked in May", .quiet = true}, &report, &err), 0,
+                     "%s: %s", err.where, err.text);
+        json_decref(report);
+        cr_assert_eq(head_open(&head, again_path, &err), 0, "%s: %s", err.where, err.text);
+        const struct promise_terms *terms = head_promise_terms_peek(head);
+        cr_assert_eq(terms->remote_always_right, scored == 0);
+        cr_assert_str_eq(terms->about, scored ? "lines.jsonl" : "what was asked in May");
+        double least = head_least_regret(head), threshold, confidence;
+        int64_t n_lines;
+        cr_assert(least > 0 && least < 0.1 && head_promise_share(head, least) > 0.3 && head_promise_share(head, least - 0.01) == 0, "%g", least);
+        cr_assert(head_promise(head, least, &threshold, &confidence, &n_lines) && threshold > -2 && n_lines == 401);
+        head_close(head);
+    }
+}
+
+Test(classifier, a_head_of_an_older_version_says_that_it_is_to_be_trained_again, .init = make_folder, .fini = remove_folder)
+{
+    struct buffer whole;
+    struct error err = {0};
+    struct head *head;
+    train(head_path);
+    read_all(head_path, &whole);
+    whole.data[8] = 3;
+    cr_assert_eq(file_write_atomic(again_path, whole.data, whole.n, 0600, &err), 0);
+    cr_assert_eq(head_open(&head, again_path, &err), WEIR_E_UNSUPPORTED);
+    cr_assert(strstr(err.text, "version 3") != NULL && strstr(err.text, "train it again") != NULL, "%s", err.text);
+    buffer_release(&whole);
+}
+
 Test(classifier, evaluation_can_be_drawn_as_well_formed_svg, .init = make_folder, .fini = remove_folder)
 {
     struct error err = {0};
