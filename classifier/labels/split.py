@@ -2,11 +2,15 @@
 
 usage: split.py LABELS.jsonl TRAINING.jsonl HELD.jsonl      (what the held lines are goes to standard output, in a few words)
 
-The remote score becomes 1 in all lines: nobody knows which remote model a user has, so it is taken to be right always. Then the
-gain is the chance that the local answer is wrong, and what is promised of regret holds whatever the remote model.
+The recorded remote scores are left aside: they are of two models of 50B, and nobody knows which remote model a user has. What is
+promised must hold whatever it is, so in the held lines it is right always (1) and every wrong local answer counts. For
+training it is taken to answer all kinds alike, well in 95 of 100: so the gain orders queries by the chance that the local answer
+is wrong, and what the local model gets right as surely as that (greetings) stays under every target.
 """
 import json
 import sys
+
+REMOTE = 0.95
 
 
 def fnv(text):
@@ -20,8 +24,8 @@ def main(labels, training, held):
     n = 0
     with open(labels, encoding="utf-8") as file, open(training, "w", encoding="utf-8") as train, open(held, "w", encoding="utf-8") as rest:
         for line in map(json.loads, file):
-            line["scores"]["remote"] = 1
             is_held = fnv("held " + line["text"]) >> 9 & 3 == 0
+            line["scores"]["remote"] = 1 if is_held else REMOTE
             n += is_held
             (rest if is_held else train).write(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n")
     print(f"{n:,} prompts of classifier/labels that training did not see, 13 kinds, answers checked by pattern")

@@ -11,7 +11,7 @@ from gateway_case import MODEL, ask, assert_books_balance, gateway, question, ro
 from weir_process import BINARY
 
 EASY = "Hello!"
-HARD = "Prove that there are infinitely many primes congruent to 3 modulo 4, step by step."
+FAIR = "What is the capital of France?"
 
 
 def make_keys(weir):
@@ -118,10 +118,10 @@ def test_a_rating_that_could_not_be_written_at_once_counts_once(weir):
 
 
 def on_the_border(weir, tenant):
-    """A model name under which HARD just stays here: above half the threshold, within the whole."""
+    """A model name under which FAIR just stays here: above half the threshold, within the whole."""
     for step in range(1, 100):
         name = f"auto:{step / 100}"
-        dry = ask(weir, "/v1/route", question(HARD, name), key=weir.keys[tenant]).body
+        dry = ask(weir, "/v1/route", question(FAIR, name), key=weir.keys[tenant]).body
         limit = dry["inputs"]["promise"]["threshold"] if dry["inputs"]["promise"] else dry["inputs"]["max_regret"]
         if dry["route"] == "local" and limit - abs(limit) / 2 < dry["inputs"]["score"]["gain"]:
             return name
@@ -129,7 +129,7 @@ def on_the_border(weir, tenant):
 
 
 def route(weir, tenant, name):
-    dry = ask(weir, "/v1/route", question(HARD, name), key=weir.keys[tenant]).body
+    dry = ask(weir, "/v1/route", question(FAIR, name), key=weir.keys[tenant]).body
     return dry["route"].split(":")[0], dry["inputs"]["drift"], "feedback_drift" in dry["reasons"]
 
 
@@ -148,7 +148,7 @@ def test_bad_ratings_raise_an_alarm_that_moves_the_border_for_that_tenant_alone(
         assert metric(weir, "weir_drift_alarms_total") == 1
         wait_for(lambda: any("drift_alarm" in line and "sales" in line for line in weir.log), "the line in the log")
         assert route(weir, "sales", name) == ("remote", True, True) and route(weir, "legal", name) == ("local", False, False)
-        real = ask(weir, body=question(HARD, name, max_tokens=1), key=weir.keys["sales"])
+        real = ask(weir, body=question(FAIR, name, max_tokens=1), key=weir.keys["sales"])
         decision = rows_of(weir, real).decision
         assert real.headers["x-weir-route"].startswith("remote:") and json.loads(decision["inputs"])["drift"] is True
         assert "feedback_drift" in json.loads(decision["reasons"])
