@@ -1,6 +1,6 @@
 /* Map: the kernel
- *   T + F (1 + 3 T) / 2 + (tf-idf of words · words' + of characters · characters') / 2,
- *   T = exp(-1.5 |u - u'|²), F = Σ share exp(-gamma |v - v'|²), without a topic F in the place of the first two terms,
+ *   T + F (1 + 3 T) / 2 + W + (tf-idf of words · words' + of characters · characters') / 2,
+ *   T = exp(-1.5 |u - u'|²), F and W sums of share exp(-gamma |v - v'|²), and F alone in the place of the first two terms without a topic,
  * where u is the direction of the encoder's inner vector from the center and v a part of the standardised form. A question's parts are
  * the N_CORE marks that say most, all its marks and quantities, and the work that they let expect; an answer's are its checks, and those
  * with its marks. The tf-idf is linear already; the others are given as the values at landmarks, texts of the training data
@@ -23,9 +23,9 @@ struct part {
 };
 
 static const float TOPIC_GAMMA = 1.5F;
-/* With a topic, form counts for less by itself and for more where the topic is alike too: what a form says of difficulty differs
- * between topics. */
-static const float FORM_ALONE = 0.5F, FORM_WITHIN_TOPIC = 1.5F;
+/* With a topic, marks count for less by themselves and for more where the topic is alike too: what they say of difficulty differs
+ * between topics. What work is expected counts alike everywhere. */
+static const float MARKS_ALONE = 0.5F, MARKS_WITHIN_TOPIC = 1.5F;
 static const struct {
     int n_form;
     struct part parts[MOST_PARTS];
@@ -139,22 +139,23 @@ void map_dense(const struct map *map, const float *form, const float *inner, flo
     size_t n = (size_t)map->n_landmarks;
     const struct part *parts = kinds[map->kind].parts;
     standardise(map, form, own);
+    if (inner != NULL) {
+        direct(map, inner, topic);
+        matrix_kernels().apply(map->topics, n, topic, (size_t)map->n_embd, along);
+    }
     for (size_t k = 0; k < n; k++) {
         const float *other = map->forms + k * (size_t)map->n_form;
         /* The second part goes on where the first ends. */
         float first = square_distance(own, other, 0, parts[0].to), rest = square_distance(own, other, parts[0].to, parts[1].to);
-        out[k] = parts[0].share * expf(-parts[0].gamma / (float)parts[0].to * first) +
-                 parts[1].share * expf(-parts[1].gamma / (float)parts[1].to * (first + rest));
+        float marks = parts[0].share * expf(-parts[0].gamma / (float)parts[0].to * first) +
+                      parts[1].share * expf(-parts[1].gamma / (float)parts[1].to * (first + rest));
+        out[k] = marks;
+        if (inner != NULL) {
+            float alike = expf(-TOPIC_GAMMA * 2 * (1 - (along[k] < 1 ? along[k] : 1)));
+            out[k] = alike + marks * (MARKS_ALONE + MARKS_WITHIN_TOPIC * alike);
+        }
         if (parts[2].share > 0)
             out[k] += parts[2].share * expf(-parts[2].gamma / (float)(parts[2].to - parts[2].from) * square_distance(own, other, parts[2].from, parts[2].to));
-    }
-    if (inner == NULL)
-        return;
-    direct(map, inner, topic);
-    matrix_kernels().apply(map->topics, n, topic, (size_t)map->n_embd, along);
-    for (size_t k = 0; k < n; k++) {
-        float alike = expf(-TOPIC_GAMMA * 2 * (1 - (along[k] < 1 ? along[k] : 1)));
-        out[k] = alike + out[k] * (FORM_ALONE + FORM_WITHIN_TOPIC * alike);
     }
 }
 

@@ -150,3 +150,18 @@ def test_check_names_targets_that_contradict_each_other(tmp_path):
     config.write_text("classifier: {max_regret: 0.1, max_remote_share: 0.3}\n")
     checked = subprocess.run([BINARY, "check", "--config", str(config)], capture_output=True, text=True, timeout=60)
     assert checked.returncode == 1 and "1:31" in checked.stdout and "max_regret and max_remote_share are two targets" in checked.stdout
+
+
+def test_check_says_what_the_head_promises_and_warns_of_what_it_cannot(tmp_path):
+    def checked(text, *more):
+        config = tmp_path / "weir.yaml"
+        config.write_text(text)
+        return subprocess.run([BINARY, "check", "--config", str(config), *more], capture_output=True, text=True, timeout=60)
+    kept = checked("classifier: {max_regret: 0.1}\n")
+    assert kept.returncode == 0 and "promise: max_regret 0.1: gains up to" in kept.stdout and "always right" in kept.stdout and "classifier/labels" in kept.stdout
+    assert "for queries like those" in json.loads(checked("classifier: {max_regret: 0.1}\n", "--json").stdout)["promise"]
+    strict = checked("classifier: {max_regret: 0.01}\ntenants: {legal: {max_regret: 0.005}, sales: {max_regret: 0.3}}\n")
+    assert strict.returncode == 0 and "promise:" not in strict.stdout
+    warned = [line for line in strict.stdout.splitlines() if "can promise that for no query" in line]
+    assert [line.split()[1] for line in warned] == ["tenants.legal.max_regret", "classifier.max_regret"] and "the least it can promise is 0." in warned[0]
+    assert json.loads(checked("classifier: {max_remote_share: 0.3}\n", "--json").stdout).get("promise") is None, "another target"
