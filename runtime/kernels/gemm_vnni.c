@@ -8,10 +8,14 @@
 
 enum { FEW_ROWS = 12 };
 
+/* A group of many rows' products: where it lies packed, and its bytes and f32 scales, which the first rows' product puts there. */
 struct unpacked {
-    const uint8_t *q;   /* [block][quad][64] */
-    const float *scale; /* [block][16] */
-    const float *min;
+    const uint8_t *unit;
+    const uint16_t *half_scale;
+    const uint16_t *half_min;
+    uint8_t *q;   /* [block][quad][64] */
+    float *scale; /* [block][16] */
+    float *min;
 };
 
 /* Asks for `lines` cache lines of the next groups' weights with every block, so that they have arrived when their turn comes. */
@@ -34,23 +38,29 @@ INLINE struct ahead ahead_of(const struct gemm *gemm, int group, int n_groups)
     return (struct ahead){next, (int)((n_bytes / 64 + n_steps - 1) / n_steps)};
 }
 
-/* n_rows rows of a tile against n_groups unpacked groups, so that a broadcast serves both. n_groups, n_rows and has_min
- * are constants where it is called. */
-INLINE void multiply(const struct gemm *gemm, int group, int n_groups, const struct unpacked *w, struct gemm_tile tile, int n_rows,
+/* n_rows rows of a tile against n_groups groups, so that a broadcast serves both. bits: 0, or those of the packed group, which is then
+ * unpacked on the way for the rows to come: its operations and stores go beside the products, which wait for two ports only. bits,
+ * n_groups, n_rows and has_min are constants where it is called. */
+INLINE void multiply(const struct gemm *gemm, int group, int n_groups, const struct unpacked *w, struct gemm_tile tile, int bits, int n_rows,
                      bool has_min, struct ahead *ahead)
 {
+    static const int order[] = {0, 4, 1, 5, 2, 6, 3, 7}; /* Two quads lie in one vector. */
+    const size_t unit_bytes = bits == 8 ? 512 : bits == 5 ? 320 : 256;
+    const __m512i raise = _mm512_set1_epi8((char)(has_min || bits > 5 ? 0 : 128 - (1 << (bits - 1))));
     __m512 sums[2][MOST_ROWS];
 #pragma GCC unroll 2
     for (int g = 0; g < n_groups; g++)
 #pragma GCC unroll 6
         for (int t = 0; t < n_rows; t++)
             sums[g][t] = _mm512_setzero_ps();
-    const uint8_t *q[2] = {w[0].q, w[n_groups - 1].q};
-    const float *scale[2] = {w[0].scale, w[n_groups - 1].scale}, *min[2] = {w[0].min, w[n_groups - 1].min};
+    const uint8_t *unit[2] = {w[0].unit, w[n_groups - 1].unit};
+    uint8_t *q[2] = {w[0].q, w[n_groups - 1].q};
+    float *scale[2] = {w[0].scale, w[n_groups - 1].scale}, *min[2] = {w[0].min, w[n_groups - 1].min};
+    const uint16_t *half_scale[2] = {w[0].half_scale, w[n_groups - 1].half_scale}, *half_min[2] = {w[0].half_min, w[n_groups - 1].half_min};
     const int8_t *a = tile.q;
     const float *d = tile.d, *s = tile.s;
     const int32_t *lift = tile.lift;
-    size_t quad_at = 0, scale_at = 0;
+    size_t unit_at = 0, quad_at = 0, scale_at = 0;
     for (int block = 0; block < gemm->w->n_blocks; block++) {
         __m512i dots[2][MOST_ROWS];
         ahead_step(ahead);
@@ -60,24 +70,41 @@ INLINE void multiply(const struct gemm *gemm, int group, int n_groups, const str
             for (int g = 0; g < n_groups; g++)
                 dots[g][t] = has_min ? _mm512_setzero_si512() : _mm512_set1_epi32(lift[t]);
 #pragma GCC unroll 8
-        for (int j = 0; j < 8; j++) {
+        for (int i = 0; i < 8; i++) {
+            int j = bits == 0 || bits == 8 ? i : order[i];
             __m512i quad[2];
 #pragma GCC unroll 2
             for (int g = 0; g < n_groups; g++)
-                quad[g] = _mm512_load_si512(q[g] + quad_at + j * 64);
+                if (bits == 0 || bits == 8) {
+                    quad[g] = _mm512_load_si512(q[g] + quad_at + j * 64);
+                } else {
+                    quad[g] = _mm512_add_epi8(load_quad(unit[g] + unit_at, unit[g] + unit_at + 256, bits, j), raise);
+                    _mm512_store_si512(q[g] + quad_at + j * 64, quad[g]);
+                }
 #pragma GCC unroll 6
             for (int t = 0; t < n_rows; t++) {
                 __m512i value = broadcast_word(a + t * ACTIVATION_BLOCK + j * 4);
 #pragma GCC unroll 2
-                for (int g = 0; g < n_groups; g++)
+                for (int g = 0; g < n_groups; g++) {
                     dots[g][t] = _mm512_dpbusd_epi32(dots[g][t], quad[g], value);
+                    if (bits != 0)
+                        KEEP_IN_ORDER(dots[g][t]);
+                }
             }
         }
         __m512 w_scale[2], w_min[2];
 #pragma GCC unroll 2
         for (int g = 0; g < n_groups; g++) {
-            w_scale[g] = _mm512_load_ps(scale[g] + scale_at);
-            w_min[g] = has_min ? _mm512_load_ps(min[g] + scale_at) : _mm512_setzero_ps();
+            if (bits == 0) {
+                w_scale[g] = _mm512_load_ps(scale[g] + scale_at);
+                w_min[g] = has_min ? _mm512_load_ps(min[g] + scale_at) : _mm512_setzero_ps();
+                continue;
+            }
+            w_scale[g] = load_halves(half_scale[g] + scale_at);
+            w_min[g] = has_min ? load_halves(half_min[g] + scale_at) : _mm512_setzero_ps();
+            _mm512_store_ps(scale[g] + scale_at, w_scale[g]);
+            if (has_min)
+                _mm512_store_ps(min[g] + scale_at, w_min[g]);
         }
 #pragma GCC unroll 6
         for (int t = 0; t < n_rows; t++) {
@@ -89,6 +116,7 @@ INLINE void multiply(const struct gemm *gemm, int group, int n_groups, const str
                     sums[g][t] = _mm512_fmadd_ps(w_min[g], _mm512_set1_ps(s[t]), sums[g][t]);
             }
         }
+        unit_at += unit_bytes;
         quad_at += 512;
         scale_at += PACKED_ROWS;
         s += tile.width;
@@ -101,7 +129,8 @@ INLINE void multiply(const struct gemm *gemm, int group, int n_groups, const str
         store_rows(gemm, group + g, tile.first_row, n_rows, sums[g]);
 }
 
-INLINE void multiply_all(const struct gemm *gemm, int group, int n_groups, const struct unpacked *w, bool has_min)
+/* The first six rows unpack. */
+INLINE void multiply_all(const struct gemm *gemm, int group, int n_groups, const struct unpacked *w, int bits, bool has_min)
 {
     struct ahead ahead = ahead_of(gemm, group, n_groups);
     int lines = ahead.lines;
@@ -110,14 +139,16 @@ INLINE void multiply_all(const struct gemm *gemm, int group, int n_groups, const
         ahead.lines = lines;
         for (int left = tile.width; left > 0;) {
             int n = left >= 6 ? 6 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
-            if (n == 6)
-                multiply(gemm, group, n_groups, w, tile, 6, has_min, &ahead);
+            if (n == 6 && tile.first_row == 0)
+                multiply(gemm, group, n_groups, w, tile, bits, 6, has_min, &ahead);
+            else if (n == 6)
+                multiply(gemm, group, n_groups, w, tile, 0, 6, has_min, &ahead);
             else if (n == 4)
-                multiply(gemm, group, n_groups, w, tile, 4, has_min, &ahead);
+                multiply(gemm, group, n_groups, w, tile, 0, 4, has_min, &ahead);
             else if (n == 2)
-                multiply(gemm, group, n_groups, w, tile, 2, has_min, &ahead);
+                multiply(gemm, group, n_groups, w, tile, 0, 2, has_min, &ahead);
             else
-                multiply(gemm, group, n_groups, w, tile, 1, has_min, &ahead);
+                multiply(gemm, group, n_groups, w, tile, 0, 1, has_min, &ahead);
             ahead.lines = 0;
             tile = gemm_tile_skip(tile, n);
             left -= n;
@@ -125,31 +156,39 @@ INLINE void multiply_all(const struct gemm *gemm, int group, int n_groups, const
     }
 }
 
-INLINE void unpack_quants(const struct packed *w, int group, int bits, uint8_t *out)
+/* One or two groups, as a constant. */
+INLINE void many_rows_of(const struct gemm *gemm, int group, int n_groups, void *scratch, int bits, bool has_min)
 {
-    const uint8_t *unit = packed_units(w, group);
-    const __m512i raise = _mm512_set1_epi8((char)(w->has_min ? 0 : 128 - w->offset));
-    for (int block = 0; block < w->n_blocks; block++, unit += w->unit_bytes)
-        unpack_block(unit, unit + w->quant_bytes, bits, raise, out + block * 512);
+    const struct packed *w = gemm->w;
+    struct unpacked unpacked[2];
+    for (int i = 0; i < n_groups; i++) {
+        uint8_t *q = (uint8_t *)scratch + (size_t)i * gemm_scratch_bytes(w, 0) / 2;
+        float *scale = (float *)(void *)(q + (size_t)w->n_blocks * 512);
+        unpacked[i] = (struct unpacked){packed_units(w, group + i), packed_scales(w, group + i), packed_mins(w, group + i), q, scale, scale + w->n_blocks * PACKED_ROWS};
+        if (bits == 8)
+            unpacked[i].q = (uint8_t *)(uintptr_t)packed_units(w, group + i); /* They are bytes as they are. */
+    }
+    if (n_groups == 2)
+        multiply_all(gemm, group, 2, unpacked, bits, has_min);
+    else
+        multiply_all(gemm, group, 1, unpacked, bits, has_min);
 }
 
-static void unpack(const struct packed *w, int group, void *scratch, struct unpacked *out)
+static void many_rows(const struct gemm *gemm, int group, int n_groups, void *scratch)
 {
-    uint8_t *q = scratch;
-    float *scale = (float *)(void *)(q + (size_t)w->n_blocks * 512), *min = scale + w->n_blocks * PACKED_ROWS;
-    for (int i = 0; i < w->n_blocks; i++)
-        _mm512_store_ps(scale + i * PACKED_ROWS, load_halves(packed_scales(w, group) + i * PACKED_ROWS));
-    for (int i = 0; w->has_min && i < w->n_blocks; i++)
-        _mm512_store_ps(min + i * PACKED_ROWS, load_halves(packed_mins(w, group) + i * PACKED_ROWS));
-    *out = (struct unpacked){q, scale, min};
-    if (w->bits == 4)
-        unpack_quants(w, group, 4, q);
+    const struct packed *w = gemm->w;
+    if (w->bits == 4 && w->has_min)
+        many_rows_of(gemm, group, n_groups, scratch, 4, true);
+    else if (w->bits == 4)
+        many_rows_of(gemm, group, n_groups, scratch, 4, false);
+    else if (w->bits == 5 && w->has_min)
+        many_rows_of(gemm, group, n_groups, scratch, 5, true);
     else if (w->bits == 5)
-        unpack_quants(w, group, 5, q);
+        many_rows_of(gemm, group, n_groups, scratch, 5, false);
     else if (w->bits == PACKED_LEVELS)
-        unpack_quants(w, group, PACKED_LEVELS, q);
+        many_rows_of(gemm, group, n_groups, scratch, PACKED_LEVELS, false);
     else
-        out->q = packed_units(w, group);
+        many_rows_of(gemm, group, n_groups, scratch, 8, false);
 }
 
 /* n_rows rows of a tile straight from the packed group, which is read once and in order: what is AHEAD_BYTES further on is asked for
@@ -240,19 +279,9 @@ static void few_rows(const struct gemm *gemm, int group)
         few_rows_of(gemm, group, 8, false);
 }
 
-/* One or two groups, as a constant. */
-#define GROUPS(has_min)                                                                                                               \
-    do {                                                                                                                               \
-        if (n == 2)                                                                                                                    \
-            multiply_all(gemm, group, 2, unpacked, has_min);                                                                           \
-        else                                                                                                                           \
-            multiply_all(gemm, group, 1, unpacked, has_min);                                                                           \
-    } while (0)
-
 void gemm_groups_vnni(const struct gemm *gemm, int first, int end, void *scratch)
 {
-    const struct packed *w = gemm->w;
-    if (w->code_bytes > 0) {
+    if (gemm->w->code_bytes > 0) {
         gemm_k_groups_vnni(gemm, first, end, scratch);
         return;
     }
@@ -261,14 +290,6 @@ void gemm_groups_vnni(const struct gemm *gemm, int first, int end, void *scratch
             few_rows(gemm, group);
         return;
     }
-    for (int group = first; group < end; group += 2) {
-        int n = end - group < 2 ? end - group : 2;
-        struct unpacked unpacked[2];
-        for (int i = 0; i < n; i++)
-            unpack(w, group + i, (uint8_t *)scratch + (size_t)i * gemm_scratch_bytes(w, 0) / 2, &unpacked[i]);
-        if (w->has_min)
-            GROUPS(true);
-        else
-            GROUPS(false);
-    }
+    for (int group = first; group < end; group += 2)
+        many_rows(gemm, group, end - group < 2 ? end - group : 2, scratch);
 }

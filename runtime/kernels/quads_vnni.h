@@ -16,6 +16,22 @@ enum { MOST_ROWS = 6, AHEAD_BYTES = 6144 };
  * the text is done before what stands behind it. */
 #define KEEP_IN_ORDER(v) __asm__ volatile("" : "+v"(v))
 
+/* Quad j of one block as unsigned bytes, of 4 and 5 bits and levels; bits and j are constants where it is called. */
+INLINE __m512i load_quad(const uint8_t *quants, const uint8_t *high, int bits, int j)
+{
+    __m512i raw = _mm512_loadu_si512(quants + j % 4 * 64);
+    __m512i quad = _mm512_and_si512(j < 4 ? raw : _mm512_srli_epi16(raw, 4), _mm512_set1_epi8(15));
+    if (bits == 5) {
+        uint64_t mask;
+        memcpy(&mask, high + j * 8, sizeof mask);
+        quad = _mm512_mask_add_epi8(quad, mask, quad, _mm512_set1_epi8(16));
+    } else if (bits == PACKED_LEVELS) {
+        const __m128i levels = _mm_xor_si128(_mm_loadu_si128((const __m128i *)(const void *)iq4_levels), _mm_set1_epi8((char)0x80));
+        quad = _mm512_shuffle_epi8(_mm512_broadcast_i32x4(levels), quad);
+    }
+    return quad;
+}
+
 /* The quads of one block as unsigned bytes; bits is a constant where it is called. */
 INLINE void load_quads(const uint8_t *quants, const uint8_t *high, int bits, __m512i quads[8])
 {
