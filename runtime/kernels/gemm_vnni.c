@@ -1,12 +1,12 @@
 /* The AVX-512 VNNI form, for formats with a scale a block: vpdpbusd multiplies 16 rows × 4 columns of unsigned weights with four
  * activation bytes broadcast from memory.
  *
- * Many rows of x: the group is first unpacked to bytes (with its offset raised to 128, which `lift` takes back) and f32
- * scales in scratch, where it stays in the first or second cache while tiles of 6, 4, 2 or 1 rows run over it, two groups at
- * a time. Up to FEW_ROWS: a block is unpacked in registers, where the rows' sums stay too. */
+ * Many rows of x run over two groups at a time, six, four, two or one together. The first six read them packed and leave bytes (with
+ * their offset raised to 128, which `lift` takes back) and f32 scales in scratch, where the first or second cache has them for the
+ * others. Up to FEW_ROWS, of which a pass of six would leave less than four: a block is unpacked in registers by up to eight. */
 #include "kernels/quads_vnni.h"
 
-enum { FEW_ROWS = 12 };
+enum { FEW_ROWS = 9 };
 
 /* A group of many rows' products: where it lies packed, and its bytes and f32 scales, which the first rows' product puts there. */
 struct unpacked {
@@ -18,24 +18,18 @@ struct unpacked {
     float *min;
 };
 
-/* Asks for `lines` cache lines of the next groups' weights with every block, so that they have arrived when their turn comes. */
+/* Asks for the next groups' weights bit by bit, so that they have arrived when their turn comes and reading them is spread over all
+ * rows' products. In 1/256 of cache lines. */
 struct ahead {
     const char *at;
-    int lines;
+    uint32_t owed;
+    uint32_t step; /* With every block. */
 };
 
 INLINE void ahead_step(struct ahead *ahead)
 {
-    for (int line = 0; line < ahead->lines; line++, ahead->at += 64)
+    for (ahead->owed += ahead->step; ahead->owed >= 256; ahead->owed -= 256, ahead->at += 64)
         _mm_prefetch(ahead->at, _MM_HINT_T1);
-}
-
-/* For the products of all tiles with n_groups groups from `group` on. */
-INLINE struct ahead ahead_of(const struct gemm *gemm, int group, int n_groups)
-{
-    size_t n_bytes = gemm->w->group_bytes * (size_t)n_groups, n_steps = (size_t)activations_tiles(gemm->a) * (size_t)gemm->w->n_blocks;
-    const char *next = (const char *)packed_scales(gemm->w, group) + n_bytes;
-    return (struct ahead){next, (int)((n_bytes / 64 + n_steps - 1) / n_steps)};
 }
 
 /* n_rows rows of a tile against n_groups groups, so that a broadcast serves both. bits: 0, or those of the packed group, which is then
@@ -132,13 +126,14 @@ INLINE void multiply(const struct gemm *gemm, int group, int n_groups, const str
 /* The first six rows unpack. */
 INLINE void multiply_all(const struct gemm *gemm, int group, int n_groups, const struct unpacked *w, int bits, bool has_min)
 {
-    struct ahead ahead = ahead_of(gemm, group, n_groups);
-    int lines = ahead.lines;
+    size_t n_bytes = gemm->w->group_bytes * (size_t)n_groups;
+    struct ahead ahead = {.at = (const char *)packed_scales(gemm->w, group) + n_bytes + AHEAD_BYTES};
+    double lines = (double)n_bytes * 4 / ((double)gemm->a->n_rows * gemm->w->n_blocks);
     for (int i = 0; i < activations_tiles(gemm->a); i++) {
         struct gemm_tile tile = gemm_tile_at(gemm->a, i);
-        ahead.lines = lines;
         for (int left = tile.width; left > 0;) {
             int n = left >= 6 ? 6 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
+            ahead.step = (uint32_t)(lines * n + 1);
             if (n == 6 && tile.first_row == 0)
                 multiply(gemm, group, n_groups, w, tile, bits, 6, has_min, &ahead);
             else if (n == 6)
@@ -149,7 +144,6 @@ INLINE void multiply_all(const struct gemm *gemm, int group, int n_groups, const
                 multiply(gemm, group, n_groups, w, tile, 0, 2, has_min, &ahead);
             else
                 multiply(gemm, group, n_groups, w, tile, 0, 1, has_min, &ahead);
-            ahead.lines = 0;
             tile = gemm_tile_skip(tile, n);
             left -= n;
         }
@@ -202,7 +196,7 @@ INLINE void multiply_packed(const struct gemm *gemm, int group, struct gemm_tile
     size_t block_bytes = unit_bytes + (has_min ? 64 : 32); /* With its part of the front. */
     const char *ahead = (const char *)scale + AHEAD_BYTES;
     __m512 sums[FEW_ROWS];
-#pragma GCC unroll 12
+#pragma GCC unroll 8
     for (int t = 0; t < n_rows; t++)
         sums[t] = _mm512_setzero_ps();
     for (int block = 0; block < w->n_blocks; block++) {
@@ -216,7 +210,7 @@ INLINE void multiply_packed(const struct gemm *gemm, int group, struct gemm_tile
         __m512 w_scale = load_halves(scale), w_min = has_min ? load_halves(min) : _mm512_setzero_ps();
         scale += PACKED_ROWS;
         min += PACKED_ROWS;
-#pragma GCC unroll 12
+#pragma GCC unroll 8
         for (int t = 0; t < n_rows; t++) {
             int at = block * tile.width + t;
             const int8_t *a = tile.q + at * ACTIVATION_BLOCK;
@@ -242,23 +236,19 @@ INLINE void multiply_packed(const struct gemm *gemm, int group, struct gemm_tile
 /* The number of rows as a constant. */
 INLINE void few_rows_of(const struct gemm *gemm, int group, int bits, bool has_min)
 {
-    for (int i = 0; i < activations_tiles(gemm->a); i++) {
-        struct gemm_tile tile = gemm_tile_at(gemm->a, i);
-        for (int left = tile.width; left > 0;) {
-            int n = left >= 12 ? 12 : left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
-            if (n == 12)
-                multiply_packed(gemm, group, tile, bits, 12, has_min);
-            else if (n == 8)
-                multiply_packed(gemm, group, tile, bits, 8, has_min);
-            else if (n == 4)
-                multiply_packed(gemm, group, tile, bits, 4, has_min);
-            else if (n == 2)
-                multiply_packed(gemm, group, tile, bits, 2, has_min);
-            else
-                multiply_packed(gemm, group, tile, bits, 1, has_min);
-            tile = gemm_tile_skip(tile, n);
-            left -= n;
-        }
+    struct gemm_tile tile = gemm_tile_at(gemm->a, 0);
+    for (int left = tile.width; left > 0;) {
+        int n = left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
+        if (n == 8)
+            multiply_packed(gemm, group, tile, bits, 8, has_min);
+        else if (n == 4)
+            multiply_packed(gemm, group, tile, bits, 4, has_min);
+        else if (n == 2)
+            multiply_packed(gemm, group, tile, bits, 2, has_min);
+        else
+            multiply_packed(gemm, group, tile, bits, 1, has_min);
+        tile = gemm_tile_skip(tile, n);
+        left -= n;
     }
 }
 
@@ -285,7 +275,7 @@ void gemm_groups_vnni(const struct gemm *gemm, int first, int end, void *scratch
         gemm_k_groups_vnni(gemm, first, end, scratch);
         return;
     }
-    if (gemm->a->n_rows <= FEW_ROWS) {
+    if (gemm->a->n_rows <= FEW_ROWS && gemm->a->n_rows != MOST_ROWS) {
         for (int group = first; group < end; group++)
             few_rows(gemm, group);
         return;

@@ -320,9 +320,10 @@ static void quantize_input(struct job *job, struct pool *pool, const bool asked[
 /* Chunks small enough to balance, large enough that taking one costs little beside doing it. */
 static int chunk_step(const struct linear *linear, int n_units, int n_rows, int n_threads)
 {
+    enum { LEAST_WORK = 1 << 19, MOST_LEAST = 4 };
     int64_t work = (int64_t)linear->rows.n_in * (linear->packing == NULL ? ROWS_AT_ONCE : PACKED_ROWS) * (n_rows + 4);
-    int64_t least = 262144 / work + 1, most = n_units / (n_threads * 8) + 1;
-    int64_t step = least > most ? least : most;
+    int64_t least = LEAST_WORK / work + 1, step = n_units / (n_threads * 8);
+    step = step < least ? least : step > MOST_LEAST * least ? MOST_LEAST * least : step;
     return (int)(step + step % 2); /* Groups go in pairs. */
 }
 
