@@ -12,7 +12,7 @@ struct unpacked {
  * quad in registers beside their sums, so that each broadcast serves both halves and each load of weights all rows. All of
  * bits (of bytes), n_rows, n_halves, has_min are constants where it is called. */
 INLINE void multiply(const struct gemm *gemm, int group, int half, int n_halves, const struct unpacked *w, struct gemm_tile tile, int bits,
-                     int n_rows, bool has_min)
+                     int n_rows, bool has_min, struct ahead *ahead)
 {
     const __m256i ones = _mm256_set1_epi16(1);
     int limit = quads_in_16_bits(bits);
@@ -29,6 +29,7 @@ INLINE void multiply(const struct gemm *gemm, int group, int half, int n_halves,
     const int32_t *lift = tile.lift;
     for (int block = 0; block < gemm->w->n_blocks; block++) {
         __m256i narrow[MOST_ROWS][2], wide[MOST_ROWS][2];
+        ahead_step(ahead);
 #pragma GCC unroll 8
         for (int j = 0; j < 8; j++) {
             __m256i quad[2];
@@ -85,19 +86,21 @@ INLINE void multiply(const struct gemm *gemm, int group, int half, int n_halves,
 
 INLINE void multiply_all(const struct gemm *gemm, int group, const struct unpacked *w, int bits, bool has_min)
 {
+    struct ahead ahead = ahead_of(gemm, group, 1, AHEAD_BYTES);
     for (int i = 0; i < activations_tiles(gemm->a); i++) {
         struct gemm_tile tile = gemm_tile_at(gemm->a, i);
         for (int left = tile.width; left > 0;) {
             int n = left == 4 ? 4 : left >= 3 ? 3 : left;
+            ahead.step = ahead.row_step * (uint32_t)n / (n == 4 ? 2 : 1); /* In halves. */
             if (n == 4) {
-                multiply(gemm, group, 0, 1, w, tile, bits, 4, has_min);
-                multiply(gemm, group, 1, 1, w, tile, bits, 4, has_min);
+                multiply(gemm, group, 0, 1, w, tile, bits, 4, has_min, &ahead);
+                multiply(gemm, group, 1, 1, w, tile, bits, 4, has_min, &ahead);
             } else if (n == 3) {
-                multiply(gemm, group, 0, 2, w, tile, bits, 3, has_min);
+                multiply(gemm, group, 0, 2, w, tile, bits, 3, has_min, &ahead);
             } else if (n == 2) {
-                multiply(gemm, group, 0, 2, w, tile, bits, 2, has_min);
+                multiply(gemm, group, 0, 2, w, tile, bits, 2, has_min, &ahead);
             } else {
-                multiply(gemm, group, 0, 2, w, tile, bits, 1, has_min);
+                multiply(gemm, group, 0, 2, w, tile, bits, 1, has_min, &ahead);
             }
             tile = gemm_tile_skip(tile, n);
             left -= n;

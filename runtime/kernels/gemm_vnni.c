@@ -18,20 +18,6 @@ struct unpacked {
     float *min;
 };
 
-/* Asks for the next groups' weights bit by bit, so that they have arrived when their turn comes and reading them is spread over all
- * rows' products. In 1/256 of cache lines. */
-struct ahead {
-    const char *at;
-    uint32_t owed;
-    uint32_t step; /* With every block. */
-};
-
-INLINE void ahead_step(struct ahead *ahead)
-{
-    for (ahead->owed += ahead->step; ahead->owed >= 256; ahead->owed -= 256, ahead->at += 64)
-        _mm_prefetch(ahead->at, _MM_HINT_T1);
-}
-
 /* n_rows rows of a tile against n_groups groups, so that a broadcast serves both. bits: 0, or those of the packed group, which is then
  * unpacked on the way for the rows to come: its operations and stores go beside the products, which wait for two ports only. bits,
  * n_groups, n_rows and has_min are constants where it is called. */
@@ -126,14 +112,12 @@ INLINE void multiply(const struct gemm *gemm, int group, int n_groups, const str
 /* The first six rows unpack. */
 INLINE void multiply_all(const struct gemm *gemm, int group, int n_groups, const struct unpacked *w, int bits, bool has_min)
 {
-    size_t n_bytes = gemm->w->group_bytes * (size_t)n_groups;
-    struct ahead ahead = {.at = (const char *)packed_scales(gemm->w, group) + n_bytes + AHEAD_BYTES};
-    double lines = (double)n_bytes * 4 / ((double)gemm->a->n_rows * gemm->w->n_blocks);
+    struct ahead ahead = ahead_of(gemm, group, n_groups, AHEAD_BYTES);
     for (int i = 0; i < activations_tiles(gemm->a); i++) {
         struct gemm_tile tile = gemm_tile_at(gemm->a, i);
         for (int left = tile.width; left > 0;) {
             int n = left >= 6 ? 6 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
-            ahead.step = (uint32_t)(lines * n + 1);
+            ahead.step = ahead.row_step * (uint32_t)n;
             if (n == 6 && tile.first_row == 0)
                 multiply(gemm, group, n_groups, w, tile, bits, 6, has_min, &ahead);
             else if (n == 6)
