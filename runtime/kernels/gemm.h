@@ -90,7 +90,7 @@ static inline struct gemm_tile gemm_tile_at(const struct activations *a, int til
     return at;
 }
 
-/* Asks for the weights of the groups that are next read, bit by bit with every block of every row, so that they have arrived when their
+/* Asks for the weights of the groups that are next read, bit by bit with every unit of every row, so that they have arrived when their
  * turn comes and what the memory gives is spread over all products. In 1/65536 of cache lines. */
 struct ahead {
     const char *at;
@@ -102,7 +102,7 @@ struct ahead {
 /* For the products of all rows with n_groups groups from `group` on; n_bytes: how much further than the next groups' beginning. */
 static inline struct ahead ahead_of(const struct gemm *gemm, int group, int n_groups, size_t n_bytes)
 {
-    size_t n_lines = gemm->w->group_bytes / 64 * (size_t)n_groups, n_steps = (size_t)gemm->a->n_rows * (size_t)gemm->w->n_blocks;
+    size_t n_lines = gemm->w->group_bytes / 64 * (size_t)n_groups, n_steps = (size_t)gemm->a->n_rows * (size_t)gemm->w->n_units;
     const char *next = (const char *)packed_scales(gemm->w, group) + gemm->w->group_bytes * (size_t)n_groups;
     return (struct ahead){.at = next + n_bytes, .row_step = (uint32_t)((n_lines * 65536 + n_steps - 1) / n_steps)};
 }

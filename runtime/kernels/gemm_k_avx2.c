@@ -95,10 +95,13 @@ INLINE void multiply(const struct unit *w, struct gemm_tile tile, int half, int 
         }
 }
 
-INLINE void multiply_rows(const struct unit *w, struct gemm_tile tile, int bits, int n_spans, bool has_min, float *sums)
+INLINE void multiply_rows(const struct unit *w, struct gemm_tile tile, int bits, int n_spans, bool has_min, float *sums,
+                          struct ahead *ahead)
 {
     for (int left = tile.width; left > 0;) {
         int n = left == 4 ? 4 : left >= 3 ? 3 : left;
+        ahead->step = ahead->row_step * (uint32_t)n;
+        ahead_step(ahead);
         if (n == 4) {
             multiply(w, tile, 0, 1, bits, 4, n_spans, has_min, sums);
             multiply(w, tile, 1, 1, bits, 4, n_spans, has_min, sums);
@@ -146,12 +149,13 @@ INLINE void multiply_all(const struct gemm *gemm, int group, int bits, enum tens
 {
     struct unit *unit = scratch;
     float *sums = (float *)(void *)((uint8_t *)scratch + GEMM_UNIT_BYTES);
+    struct ahead ahead = ahead_of(gemm, group, 1, AHEAD_BYTES);
     memset(sums, 0, (size_t)gemm->a->n_rows * PACKED_ROWS * sizeof *sums);
     for (int i = 0; i < gemm->w->n_units; i++) {
         unpack(gemm->w, group, i, bits, type, offset, unit);
         for (int k = 0; k < activations_tiles(gemm->a); k++) {
             struct gemm_tile tile = gemm_tile_from(gemm_tile_at(gemm->a, k), i * PACKED_SUPER);
-            multiply_rows(unit, tile, bits_of_bytes(bits), n_spans, has_min, sums + tile.first_row * PACKED_ROWS);
+            multiply_rows(unit, tile, bits_of_bytes(bits), n_spans, has_min, sums + tile.first_row * PACKED_ROWS, &ahead);
         }
     }
     for (int row = 0; row < gemm->a->n_rows; row++, sums += PACKED_ROWS) {
