@@ -117,10 +117,12 @@ INLINE void multiply(const struct unit *w, struct gemm_tile tile, int n_groups, 
         add_mins(w, tile, n_groups, n_rows, n_spans, sums);
 }
 
-INLINE void multiply_rows(const struct unit *w, struct gemm_tile tile, int n_groups, int n_spans, bool has_min, float *sums)
+INLINE void multiply_rows(const struct unit *w, struct gemm_tile tile, int n_groups, int n_spans, bool has_min, float *sums, struct ahead *ahead)
 {
     for (int left = tile.width; left > 0;) {
         int n = left >= 6 ? 6 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
+        ahead->step = ahead->row_step * (uint32_t)n;
+        ahead_step(ahead);
         if (n == 6)
             multiply(w, tile, n_groups, 6, n_spans, has_min, sums);
         else if (n == 4)
@@ -252,34 +254,18 @@ static void few_rows(const struct gemm *gemm, int group)
     }
 }
 
-/* Asks for part `part` of n_parts of the unit that is UNITS_AHEAD further on, in this group or the one that is next read after
- * it, n_groups on. Inline, since a function that does nothing but ask ahead is taken for one without effect and left out. */
-INLINE void ask_ahead(const struct packed *w, int group, int n_groups, int unit, int part, int n_parts)
-{
-    enum { UNITS_AHEAD = 4 };
-    size_t n_lines = (w->unit_bytes + 63) / 64, first = n_lines * (size_t)part / (size_t)n_parts;
-    size_t end = n_lines * (size_t)(part + 1) / (size_t)n_parts;
-    unit += UNITS_AHEAD;
-    group += unit / w->n_units * n_groups;
-    const char *at = (const char *)packed_units(w, group) + (size_t)(unit % w->n_units) * w->unit_bytes;
-    for (; first < end; first++)
-        _mm_prefetch(at + first * 64, _MM_HINT_T1);
-}
-
 /* All rows in one or two groups. */
 INLINE void multiply_groups(const struct gemm *gemm, int group, int n_groups, struct unit *units, float *sums, int n_spans, bool has_min)
 {
     const struct packed *w = gemm->w;
-    int n_tiles = activations_tiles(gemm->a);
+    struct ahead ahead = ahead_of(gemm, group, n_groups, AHEAD_BYTES);
     memset(sums, 0, (size_t)gemm->a->n_rows * (size_t)n_groups * PACKED_ROWS * sizeof *sums);
     for (int i = 0; i < w->n_units; i++) {
         for (int g = 0; g < n_groups; g++)
             unpack(w, group + g, i, &units[g]);
-        for (int k = 0; k < n_tiles; k++) {
+        for (int k = 0; k < activations_tiles(gemm->a); k++) {
             struct gemm_tile tile = gemm_tile_from(gemm_tile_at(gemm->a, k), i * PACKED_SUPER);
-            for (int g = 0; g < n_groups; g++)
-                ask_ahead(w, group + g, n_groups, i, k, n_tiles);
-            multiply_rows(units, tile, n_groups, n_spans, has_min, sums + (size_t)tile.first_row * (size_t)n_groups * PACKED_ROWS);
+            multiply_rows(units, tile, n_groups, n_spans, has_min, sums + (size_t)tile.first_row * (size_t)n_groups * PACKED_ROWS, &ahead);
         }
     }
     for (int row = 0; row < gemm->a->n_rows; row++)
