@@ -92,34 +92,43 @@ static float *apply(const struct tensor *w, const float *bias, enum precision pr
     return y;
 }
 
+/* Every form's products of n_rows rows against the scalar one's. */
+static void check_forms(const struct tensor *w, const float *bias, const float *x, int n_rows)
+{
+    int n_out = (int)w->ne[1];
+    cpu_level_set(CPU_SCALAR);
+    float *expected = apply(w, bias, PRECISION_FAST, NULL, x, n_rows);
+    for (enum cpu_level level = CPU_AVX2; level <= CPU_NEON; level++) {
+        if (cpu_level_set(level) != level)
+            continue;
+        float *y = apply(w, bias, PRECISION_FAST, NULL, x, n_rows);
+        for (int i = 0; i < n_rows * n_out; i++)
+            cr_assert(y[i] == expected[i], "%s, level %d, %d rows, %d columns, %d outputs: element %d is %.9g, not %.9g", w->name, (int)level,
+                      n_rows, (int)w->ne[0], n_out, i, (double)y[i], (double)expected[i]);
+        free(y);
+    }
+    free(expected);
+}
+
+/* Row counts at which passes of 6, 4, 3, 2 and 1 rows, tiles of 12 and products straight from the packed weights begin and end; outputs that
+ * fill no group, one, a pair, and a pair with a rest. */
 Test(linear, vector_kernels_give_the_bits_of_the_scalar_one)
 {
-    enum { IN = 512, MOST_ROWS = 29 };
-    static const int outs[] = {1, 8, 15, 16, 37}, rows_of_x[] = {1, 2, 3, 6, 7, 8, 10, 11, 12, 13, 16, MOST_ROWS};
+    enum { IN = 512, ODD_IN = 96, MOST_ROWS = 29 };
+    static const int outs[] = {1, 8, 15, 16, 32, 37}, rows_of_x[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 16, 18, 22, MOST_ROWS};
     float x[MOST_ROWS * IN], bias[64];
     fill(x, MOST_ROWS * IN);
     fill(bias, 64);
     memset(x + IN, 0, 64 * sizeof *x); /* Blocks of zeros have no scale. */
     for (int f = 0; f < 12; f++)
-        for (size_t o = 0; o < sizeof outs / sizeof *outs; o++) {
-            uint8_t *rows = random_rows(formats[f].type, outs[o], IN);
-            struct tensor w = tensor_of(formats[f].type, rows, outs[o], IN);
-            for (size_t r = 0; r < sizeof rows_of_x / sizeof *rows_of_x; r++) {
-                cpu_level_set(CPU_SCALAR);
-                float *expected = apply(&w, bias, PRECISION_FAST, NULL, x, rows_of_x[r]);
-                for (enum cpu_level level = CPU_AVX2; level <= CPU_NEON; level++) {
-                    if (cpu_level_set(level) != level)
-                        continue;
-                    float *y = apply(&w, bias, PRECISION_FAST, NULL, x, rows_of_x[r]);
-                    for (int i = 0; i < rows_of_x[r] * outs[o]; i++)
-                        cr_assert(y[i] == expected[i], "%s, level %d, %d rows, %d outputs: element %d is %.9g, not %.9g", w.name,
-                                  (int)level, rows_of_x[r], outs[o], i, (double)y[i], (double)expected[i]);
-                    free(y);
-                }
-                free(expected);
+        for (int n_in = IN; n_in >= ODD_IN; n_in -= IN - ODD_IN)
+            for (size_t o = 0; o < sizeof outs / sizeof *outs && n_in % tensor_type_block(formats[f].type) == 0; o++) {
+                uint8_t *rows = random_rows(formats[f].type, outs[o], n_in);
+                struct tensor w = tensor_of(formats[f].type, rows, outs[o], n_in);
+                for (size_t r = 0; r < sizeof rows_of_x / sizeof *rows_of_x; r++)
+                    check_forms(&w, r % 3 == 0 ? bias : NULL, x, rows_of_x[r]);
+                free(rows);
             }
-            free(rows);
-        }
 }
 
 /* Every quant and code at its largest or smallest, under inputs of one size: what sums of 16 and 32 bits have to bear. */
@@ -219,7 +228,7 @@ Test(linear, results_do_not_depend_on_batch_or_threads)
                 continue;
             float *together = apply(&w, NULL, PRECISION_FAST, NULL, x, ROWS), *threaded = apply(&w, NULL, PRECISION_FAST, pool, x, ROWS);
             cr_assert(memcmp(together, threaded, sizeof *together * ROWS * OUT) == 0, "%s depends on threads", w.name);
-            for (int from = 0, n = 1; from < ROWS; from += n, n = n % 9 + 1) {
+            for (int from = 0, n = 1; from < ROWS; from += n, n = n % 16 * 2 + 1) {
                 n = from + n > ROWS ? ROWS - from : n;
                 float *y = apply(&w, NULL, PRECISION_FAST, pool, x + (size_t)from * IN, n);
                 cr_assert(memcmp(y, together + (size_t)from * OUT, sizeof *y * (size_t)n * OUT) == 0, "%s depends on the batch: rows %d+%d",
