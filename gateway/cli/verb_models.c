@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { MAX_MODELS = 1024, ROWS = 128 }; /* Of the engine's largest step by default: 64 of prompts beside 64 sessions. */
+enum { MAX_MODELS = 1024, ROWS = 128 }; /* Of the engine's step by default: 64 of prompts beside 64 sessions. */
 
 extern const struct verb verb_models;
 
@@ -171,8 +171,8 @@ const struct verb verb_models = {
     .help = "usage: weir models [PATH…] [--config C] [--json] [--precision exact|fast]\n\n"
             "Opens each model and tells its architecture, parameters, memory for weights as the kernels of this machine hold them, and\n"
             "for the KV cache of 1,024 tokens, and for the activations of a step of 128 rows (64 sessions beside 64 tokens of\n"
-            "prompts, the engine's most; one arena). Without a path: the pulled models. A path is a GGUF file, a Hugging Face directory, or a\n"
-            "folder of such.\n\n"
+            "prompts; of one prompt alone up to 128, with at most 512 million parameters up to 256; one arena).\n"
+            "Without a path: the pulled models. A path is a GGUF file, a Hugging Face directory, or a folder of such.\n\n"
             "  --config C       the models that a weir.yaml names\n"
             "  --json           one JSON object a line\n"
             "  --precision P    weights and cache as for exact, or for fast (the default)\n",

@@ -88,8 +88,7 @@ static void add_row(void *user, int row)
     float *x = pass->decoder->scratch.x + at(pass, row), *y = pass->decoder->scratch.y + at(pass, row);
     if (pass->post->w != NULL)
         decoder_norm(config, pass->post, y, config->n_embd, y);
-    for (int i = 0; i < config->n_embd; i++)
-        x[i] += y[i];
+    vector_add(x, y, config->n_embd);
     if (pass->norm != NULL)
         norm_row(user, row);
 }
@@ -211,6 +210,7 @@ static void heads_row(void *user, int row)
     const struct scratch *scratch = &pass->decoder->scratch;
     const struct layer *layer = pass->layer;
     int d = config->head_dim;
+    kv_write_soon(scratch->kv[row], pass->index, scratch->positions[row]);
     float *q = scratch->q + (size_t)row * (size_t)(config->n_heads * d), *k = scratch->k + (size_t)row * (size_t)(config->n_kv_heads * d);
     for (int head = 0; head < config->n_heads && layer->q_norm.w != NULL; head++)
         decoder_norm(config, &layer->q_norm, q + head * d, d, q + head * d);

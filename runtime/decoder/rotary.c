@@ -4,6 +4,7 @@
  * The angle of pair i at position p is p · f_i with f_i = base^(-2i / n_rot), scaled as the file says. Frequencies are
  * rounded to f32 before they meet the position, as the reference implementations do. */
 #include "decoder/rotary.h"
+#include "kernels/ops.h"
 
 #include <math.h>
 
@@ -81,21 +82,5 @@ void rotary_angles(const struct rotary *rotary, int position, int reach, float *
 
 void rotary_apply(const struct rotary *rotary, const float *angles, float *x, int n_heads, int head_dim)
 {
-    int n = rotary->n_rot / 2;
-    const float *c = angles, *s = angles + n;
-    for (int head = 0; head < n_heads; head++, x += head_dim) {
-        if (rotary->interleaved) {
-            for (int i = 0; i < n; i++) {
-                float a = x[2 * i], b = x[2 * i + 1];
-                x[2 * i] = a * c[i] - b * s[i];
-                x[2 * i + 1] = a * s[i] + b * c[i];
-            }
-            continue;
-        }
-        for (int i = 0; i < n; i++) {
-            float a = x[i], b = x[n + i];
-            x[i] = a * c[i] - b * s[i];
-            x[n + i] = a * s[i] + b * c[i];
-        }
-    }
+    rope_turn(angles, rotary->n_rot, rotary->interleaved, x, n_heads, head_dim);
 }

@@ -11,7 +11,10 @@
 
 #include <assert.h>
 
-enum { ALONE_PROMPT_ROWS = 128 };
+/* Prompt rows of a step in which nobody decodes. Of a small model more: weights are unpacked once a step, and the step is still short
+ * enough for whoever comes meanwhile. */
+enum { ALONE_PROMPT_ROWS = 128, ALONE_PROMPT_ROWS_SMALL = 256 };
+static const int64_t SMALL_MODEL_PARAMETERS = 512 << 20;
 static const size_t MOST_LOGITS = 16 << 20; /* Floats in one step: bounds the sessions of a huge vocabulary. */
 
 struct step {
@@ -155,7 +158,8 @@ static void choose_decoding(struct engine *engine)
 static void choose_prompts(struct engine *engine)
 {
     struct step *step = engine->step;
-    int budget = step->n_rows > 0 ? engine->options.step_prompt_tokens : ALONE_PROMPT_ROWS;
+    bool is_small = model_info_peek(engine->model)->n_parameters <= SMALL_MODEL_PARAMETERS;
+    int budget = step->n_rows > 0 ? engine->options.step_prompt_tokens : is_small ? ALONE_PROMPT_ROWS_SMALL : ALONE_PROMPT_ROWS;
     struct session *oldest = NULL;
     for (int i = 0; i < engine->n_running; i++) {
         struct session *session = engine->running[i];

@@ -54,7 +54,7 @@ static void query_page(const struct attention_tile *tile, const float *q, int pa
     *running_max = max;
 }
 
-void attention_span_scalar(const struct attention_tile *tile, int span, struct attention_state *state, float *page_floats)
+void attention_span_scalar(const struct attention_tile *tile, int span, struct attention_state *state, float *room)
 {
     int dim = tile->kv->store->shape.head_dim_v;
     memset(state->values, 0, (size_t)tile->n_queries * (size_t)dim * sizeof *state->values);
@@ -69,5 +69,27 @@ void attention_span_scalar(const struct attention_tile *tile, int span, struct a
                        state->values + (size_t)i * (size_t)dim);
             first = page_end;
         }
+    }
+}
+
+void attention_merge_scalar(const struct attention_state *into, const struct attention_state *span, int n_queries, int dim)
+{
+    for (int i = 0; i < n_queries; i++) {
+        struct attention_merge_weights by;
+        if (!attention_merge_begin(into, span, i, &by))
+            continue;
+        float *values = into->values + (size_t)i * (size_t)dim;
+        const float *more = span->values + (size_t)i * (size_t)dim;
+        for (int d = 0; d < dim; d++)
+            values[d] = values[d] * by.keep + more[d] * by.add;
+    }
+}
+
+void attention_finish_scalar(const struct attention_state *state, int n_queries, int dim, float *const *out)
+{
+    for (int i = 0; i < n_queries; i++) {
+        float by = 1.0f / state->sum[i];
+        for (int d = 0; d < dim; d++)
+            out[i][d] = state->values[(size_t)i * (size_t)dim + (size_t)d] * by;
     }
 }

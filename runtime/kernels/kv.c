@@ -102,7 +102,6 @@ static struct kv_page *page_take(struct kv_store *store)
         struct slab *slab;
         if ((page = slab_take(store->page_bytes, &slab)) == NULL)
             return NULL;
-        memset(page, 0, store->page_bytes); /* Positions past the length are multiplied by zero: they must be finite. */
         page->slab = slab;
     }
     page->n_refs = 1;
@@ -257,6 +256,17 @@ static void vector_write(enum kv_type type, uint8_t *head, int dim, size_t strid
             for (int i = from; i < end; i++)
                 ((int8_t *)head)[first + (size_t)i * stride] = (int8_t)lrintf(x[i] * inverse);
         }
+    }
+}
+
+void kv_write_soon(const struct kv *kv, int layer, int position)
+{
+    const struct kv_shape *shape = &kv->store->shape;
+    size_t step = KV_PAGE * element_bytes(shape->type), at = (size_t)(position % KV_PAGE) * element_bytes(shape->type);
+    for (int head = 0; head < shape->n_kv_heads; head++) {
+        const uint8_t *keys = kv_keys(kv, position / KV_PAGE, layer, head) + at;
+        for (int d = 0; d < shape->head_dim_k; d++)
+            __builtin_prefetch(keys + (size_t)d * step, 1);
     }
 }
 

@@ -40,6 +40,8 @@ void kv_trim(struct kv *kv, int n);
 /* A new sequence that shares the first n positions: whole pages by reference, the rest copied. */
 int kv_fork(struct kv **out, const struct kv *from, int n) WEIR_CHECKED;
 
+/* Asks the CPU for the memory that kv_write will write: a cache line for each dimension of the keys. */
+void kv_write_soon(const struct kv *kv, int layer, int position);
 /* Writes one position's keys and values of one layer (n_kv_heads × head_dim floats each) into reserved space. */
 void kv_write(struct kv *kv, int layer, int position, const float *k, const float *v);
 

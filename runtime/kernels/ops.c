@@ -143,3 +143,23 @@ void rope_apply(const struct rope *rope, float *x, int n_heads, int head_dim, in
         }
     }
 }
+
+void rope_turn(const float *angles, int n_rot, bool interleaved, float *x, int n_heads, int head_dim)
+{
+    VECTOR_FORM(rope_turn, angles, n_rot, interleaved, x, n_heads, head_dim);
+    int n_pairs = n_rot / 2, step = interleaved ? 2 : 1, distance = interleaved ? 1 : n_pairs;
+    const float *cosines = angles, *sines = angles + n_pairs;
+    for (int head = 0; head < n_heads; head++, x += head_dim)
+        for (int i = 0; i < n_pairs; i++) {
+            float *pair = x + (size_t)i * (size_t)step, a = pair[0], b = pair[distance];
+            pair[0] = a * cosines[i] - b * sines[i];
+            pair[distance] = a * sines[i] + b * cosines[i];
+        }
+}
+
+void vector_add(float *x, const float *y, int n)
+{
+    VECTOR_FORM(vector_add, x, y, n);
+    for (int i = 0; i < n; i++)
+        x[i] += y[i];
+}

@@ -33,5 +33,10 @@ struct rope {
     bool interleaved;
 };
 void rope_apply(const struct rope *rope, float *x, int n_heads, int head_dim, int32_t position);
+/* The same by angles worked out before: n_rot / 2 cosines, then the sines. */
+void rope_turn(const float *angles, int n_rot, bool interleaved, float *x, int n_heads, int head_dim);
+
+/* x += y; the same bits in all forms. */
+void vector_add(float *x, const float *y, int n);
 
 #endif

@@ -12,7 +12,9 @@
     void softmax_##isa(float *x, int n);                                                                                               \
     void activate_##isa(enum activation activation, float *x, int64_t n);                                                              \
     void activate_gate_##isa(enum activation activation, float *x, const float *y, int64_t n);                                         \
-    void rope_apply_##isa(const struct rope *rope, float *x, int n_heads, int head_dim, int32_t position);
+    void rope_apply_##isa(const struct rope *rope, float *x, int n_heads, int head_dim, int32_t position);        \
+    void rope_turn_##isa(const float *angles, int n_rot, bool interleaved, float *x, int n_heads, int head_dim);                       \
+    void vector_add_##isa(float *x, const float *y, int n);
 OPS_FORMS(avx2)
 OPS_FORMS(vnni)
 OPS_FORMS(neon)

@@ -169,6 +169,34 @@ void SIMD_NAME(activate_gate)(enum activation activation, float *x, const float 
 
 enum { ROPE_SPAN = 256 };
 
+/* Turns pairs first … first + n - 1 of every head; cosines and sines have room for 2 n and are used up. */
+SIMD_INLINE void turn_pairs(float *cosines, float *sines, int first, int n, int n_pairs, bool interleaved, float *x, int n_heads, int head_dim)
+{
+    if (interleaved) /* Each twice, the sine with the sign of its place; from the end, in place. */
+        for (int i = n - 1; i >= 0; i--) {
+            float c = cosines[i], s = sines[i];
+            cosines[2 * i] = cosines[2 * i + 1] = c;
+            sines[2 * i] = -s;
+            sines[2 * i + 1] = s;
+        }
+    for (int head = 0; head < n_heads; head++) {
+        float *a = x + (size_t)head * (size_t)head_dim + (interleaved ? 2 * first : first), *b = a + n_pairs;
+        if (interleaved) {
+            for (int i = 0; i < 2 * n; i += VF) {
+                int left = 2 * n - i;
+                vf value = vf_load_first(a + i, left);
+                vf_store_first(a + i, vf_fma(value, vf_load(cosines + i), vf_mul(vf_swap_pairs(value), vf_load(sines + i))), left);
+            }
+            continue;
+        }
+        for (int i = 0; i < n; i += VF) {
+            vf c = vf_load(cosines + i), s = vf_load(sines + i), u = vf_load_first(a + i, n - i), v = vf_load_first(b + i, n - i);
+            vf_store_first(a + i, vf_sub(vf_mul(u, c), vf_mul(v, s)), n - i);
+            vf_store_first(b + i, vf_fma(u, s, vf_mul(v, c)), n - i);
+        }
+    }
+}
+
 void SIMD_NAME(rope_apply)(const struct rope *rope, float *x, int n_heads, int head_dim, int32_t position)
 {
     _Alignas(64) float cosines[2 * ROPE_SPAN], sines[2 * ROPE_SPAN];
@@ -182,28 +210,29 @@ void SIMD_NAME(rope_apply)(const struct rope *rope, float *x, int n_heads, int h
             vf_store(cosines + i, vf_mul(c, scale));
             vf_store(sines + i, vf_mul(s, scale));
         }
-        if (rope->interleaved) /* Each twice, the sine with the sign of its place; from the end, in place. */
-            for (int i = n - 1; i >= 0; i--) {
-                float c = cosines[i], s = sines[i];
-                cosines[2 * i] = cosines[2 * i + 1] = c;
-                sines[2 * i] = -s;
-                sines[2 * i + 1] = s;
-            }
-        for (int head = 0; head < n_heads; head++) {
-            float *a = x + (size_t)head * (size_t)head_dim + (rope->interleaved ? 2 * from : from), *b = a + n_pairs;
-            if (rope->interleaved) {
-                for (int i = 0; i < 2 * n; i += VF) {
-                    int left = 2 * n - i;
-                    vf value = vf_load_first(a + i, left);
-                    vf_store_first(a + i, vf_fma(value, vf_load(cosines + i), vf_mul(vf_swap_pairs(value), vf_load(sines + i))), left);
-                }
-                continue;
-            }
-            for (int i = 0; i < n; i += VF) {
-                vf c = vf_load(cosines + i), s = vf_load(sines + i), u = vf_load_first(a + i, n - i), v = vf_load_first(b + i, n - i);
-                vf_store_first(a + i, vf_sub(vf_mul(u, c), vf_mul(v, s)), n - i);
-                vf_store_first(b + i, vf_fma(u, s, vf_mul(v, c)), n - i);
-            }
-        }
+        turn_pairs(cosines, sines, from, n, n_pairs, rope->interleaved, x, n_heads, head_dim);
     }
+}
+
+void SIMD_NAME(rope_turn)(const float *angles, int n_rot, bool interleaved, float *x, int n_heads, int head_dim)
+{
+    _Alignas(64) float cosines[2 * ROPE_SPAN], sines[2 * ROPE_SPAN];
+    int n_pairs = n_rot / 2;
+    for (int from = 0; from < n_pairs; from += ROPE_SPAN) {
+        int n = n_pairs - from < ROPE_SPAN ? n_pairs - from : ROPE_SPAN;
+        for (int i = 0; i < n; i += VF) {
+            vf_store(cosines + i, vf_load_first(angles + from + i, n - i));
+            vf_store(sines + i, vf_load_first(angles + n_pairs + from + i, n - i));
+        }
+        turn_pairs(cosines, sines, from, n, n_pairs, interleaved, x, n_heads, head_dim);
+    }
+}
+
+void SIMD_NAME(vector_add)(float *x, const float *y, int n)
+{
+    int i = 0;
+    for (; i + VF <= n; i += VF)
+        vf_store(x + i, vf_add(vf_load(x + i), vf_load(y + i)));
+    if (i < n)
+        vf_store_first(x + i, vf_add(vf_load_first(x + i, n - i), vf_load_first(y + i, n - i)), n - i);
 }

@@ -127,32 +127,66 @@ Test(attention, matches_its_definition_for_every_type_and_shape)
 
 Test(attention, answers_do_not_depend_on_batch_or_threads)
 {
-    enum { N = 1100, HEADS = 9, DIM = 64, ROW = HEADS * DIM };
-    struct kv_shape shape = {2, 3, DIM, DIM, KV_F16};
-    struct attention a = {HEADS, 0.125f, 0, 0};
-    struct sequence one = sequence_new(&shape, N), two = sequence_new(&shape, 40);
+    enum { N = 1100, ROWS = 50, MOST = 4 * 256 };
+    static const struct {
+        int heads, kv_heads, dim, window;
+        enum kv_type type;
+    } cases[] = {{9, 3, 64, 0, KV_F16}, {9, 3, 64, 300, KV_F16}, {4, 1, 256, 0, KV_F16}, {4, 1, 256, 70, KV_Q8_0}, {7, 1, 80, 0, KV_F32}, {8, 4, 36, 0, KV_Q8_0}};
     struct pool *pool = pool_new(3);
-    enum { ROWS = 50 };
-    static float q[ROWS * ROW], together[ROWS * ROW], threaded[ROWS * ROW], alone[ROW];
+    static float q[ROWS * MOST], together[ROWS * MOST], threaded[ROWS * MOST], alone[MOST];
     struct kv *kv[ROWS];
     int32_t positions[ROWS];
-    fill(q, ROWS * ROW);
-    for (int i = 0; i < ROWS; i++) {
-        kv[i] = i < 35 ? one.kv : two.kv;
-        positions[i] = i < 35 ? N - 35 + i : i - 35;
-    }
-    for (enum cpu_level level = CPU_SCALAR; level <= CPU_NEON; level++) {
-        if (cpu_level_set(level) != level)
-            continue;
-        attention_apply(&a, NULL, kv, positions, ROWS, 1, q, together);
-        attention_apply(&a, pool, kv, positions, ROWS, 1, q, threaded);
-        cr_assert(memcmp(together, threaded, sizeof together) == 0, "level %d depends on threads", (int)level);
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        struct kv_shape shape = {2, cases[c].kv_heads, cases[c].dim, cases[c].dim, cases[c].type};
+        struct attention a = {cases[c].heads, 0.125f, 0, cases[c].window};
+        struct sequence one = sequence_new(&shape, N), two = sequence_new(&shape, 40);
+        size_t n_row = (size_t)(cases[c].heads * cases[c].dim), n_bytes = ROWS * n_row * sizeof *q;
+        fill(q, ROWS * n_row);
         for (int i = 0; i < ROWS; i++) {
-            attention_apply(&a, pool, kv + i, positions + i, 1, 1, q + i * ROW, alone);
-            cr_assert(memcmp(alone, together + i * ROW, sizeof alone) == 0, "level %d: row %d depends on its batch", (int)level, i);
+            kv[i] = i < 35 ? one.kv : two.kv;
+            positions[i] = i < 35 ? N - 35 + i : i - 35;
         }
+        for (enum cpu_level level = CPU_SCALAR; level <= CPU_NEON; level++) {
+            if (cpu_level_set(level) != level)
+                continue;
+            attention_apply(&a, NULL, kv, positions, ROWS, 1, q, together);
+            attention_apply(&a, pool, kv, positions, ROWS, 1, q, threaded);
+            cr_assert(memcmp(together, threaded, n_bytes) == 0, "case %zu, level %d depends on threads", c, (int)level);
+            for (int i = 0; i < ROWS; i++) {
+                attention_apply(&a, pool, kv + i, positions + i, 1, 1, q + (size_t)i * n_row, alone);
+                cr_assert(memcmp(alone, together + (size_t)i * n_row, n_row * sizeof *q) == 0, "case %zu, level %d: row %d depends on its batch", c, (int)level, i);
+            }
+        }
+        sequence_free(&one);
+        sequence_free(&two);
     }
     pool_free(pool);
-    sequence_free(&one);
-    sequence_free(&two);
+}
+
+Test(attention, what_lies_past_the_last_position_has_no_part)
+{
+    enum { N = 70, ROW = 4 * 64 };
+    static const enum kv_type types[] = {KV_F32, KV_F16, KV_Q8_0};
+    for (int t = 0; t < 3; t++) {
+        struct kv_shape shape = {2, 2, 64, 64, types[t]};
+        struct attention a = {4, 0.125f, 0, 0};
+        struct sequence s = sequence_new(&shape, N);
+        float q[ROW], before[ROW], after[ROW], wild[2 * 64], calm[2 * 64] = {0};
+        fill(q, ROW);
+        for (int i = 0; i < 2 * 64; i++)
+            wild[i] = types[t] == KV_Q8_0 ? 3e38f : NAN;
+        int32_t position = N - 1;
+        for (enum cpu_level level = CPU_SCALAR; level <= CPU_NEON; level++) {
+            if (cpu_level_set(level) != level)
+                continue;
+            for (int i = N; i < 96; i++)
+                kv_write(s.kv, 1, i, calm, calm);
+            attention_apply(&a, NULL, &s.kv, &position, 1, 1, q, before);
+            for (int i = N; i < 96; i++)
+                kv_write(s.kv, 1, i, wild, wild);
+            attention_apply(&a, NULL, &s.kv, &position, 1, 1, q, after);
+            cr_assert(memcmp(before, after, sizeof after) == 0, "type %d, level %d", (int)types[t], (int)level);
+        }
+        sequence_free(&s);
+    }
 }

@@ -56,6 +56,10 @@ static void run_activate(float *x, int n) { activate(kind, x, n); }
 static void run_gate(float *x, int n) { activate_gate(kind, x, weights, n); }
 static void run_rope(float *x, int n) { rope_apply(&rope, x, n / head_dim, head_dim, position); }
 
+static float angles[MOST];
+static void run_turn(float *x, int n) { rope_turn(angles, rope.n_rot, rope.interleaved, x, n / head_dim, head_dim); }
+static void run_add(float *x, int n) { vector_add(x, weights, n); }
+
 static const int widths[] = {1, 7, 8, 15, 16, 17, 33, 100, 576, MOST};
 enum { N_WIDTHS = sizeof widths / sizeof *widths };
 
@@ -132,7 +136,42 @@ Test(ops, rotary_positions_match_the_scalar_form)
                 rope = (struct rope){inv_freq, dims[d][1], 1.25f, interleaved != 0};
                 fill(x, MOST, 1);
                 compare("rope", run_rope, x, MOST / head_dim * head_dim, 2e-6);
+                for (int i = 0; i < dims[d][1] / 2; i++) {
+                    angles[i] = 1.25f * cosf((float)position * inv_freq[i]);
+                    angles[dims[d][1] / 2 + i] = 1.25f * sinf((float)position * inv_freq[i]);
+                }
+                compare("rope by angles", run_turn, x, MOST / head_dim * head_dim, 2e-6);
             }
+}
+
+Test(ops, rotation_by_angles_is_rotation_of_the_position)
+{
+    float x[160], y[160], inv_freq[32];
+    head_dim = 80;
+    for (int interleaved = 0; interleaved < 2; interleaved++) {
+        for (int i = 0; i < 32; i++) {
+            inv_freq[i] = powf(10000.0f, -(float)i / 32.0f);
+            angles[i] = cosf(77.0f * inv_freq[i]);
+            angles[32 + i] = sinf(77.0f * inv_freq[i]);
+        }
+        rope = (struct rope){inv_freq, 64, 1, interleaved != 0};
+        fill(x, 160, 1);
+        memcpy(y, x, sizeof y);
+        cpu_level_set(CPU_SCALAR);
+        rope_apply(&rope, x, 2, head_dim, 77);
+        rope_turn(angles, 64, interleaved != 0, y, 2, head_dim);
+        cr_assert(memcmp(x, y, sizeof x) == 0, "interleaved %d", interleaved);
+    }
+}
+
+Test(ops, sums_of_vectors_are_the_same_bits_at_all_levels)
+{
+    float x[MOST];
+    fill(weights, MOST, 3);
+    for (int i = 0; i < N_WIDTHS; i++) {
+        fill(x, widths[i], 8);
+        compare("vector_add", run_add, x, widths[i], 0);
+    }
 }
 
 Test(ops, the_largest_is_the_first_among_equals)
