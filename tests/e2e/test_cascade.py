@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 import weak_head
-from gateway_case import MODEL, Stream, ask, assert_books_balance, connect, gateway, question, rows_of, select, wait_for
+from gateway_case import MODEL, Stream, ask, assert_books_balance, connect, gateway, question, rows_of, select, verify, wait_for
 from provider import TEXT
 from weir_process import BINARY
 
@@ -30,7 +30,7 @@ def weir(folder, far, head):
         yield weir
         assert_books_balance(weir)
         assert weir.stop() == 0
-        checked = subprocess.run([BINARY, "ledger", "verify", "--config", str(weir.config)], capture_output=True, text=True, timeout=60)
+        checked = verify(weir)
         assert checked.returncode == 0, checked.stderr
 
 

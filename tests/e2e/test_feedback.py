@@ -7,7 +7,7 @@ import sqlite3
 import subprocess
 
 import pytest
-from gateway_case import MODEL, ask, assert_books_balance, gateway, question, rows_of, select, wait_for
+from gateway_case import MODEL, ask, assert_books_balance, gateway, question, rows_of, select, verify, wait_for
 from weir_process import BINARY
 
 EASY = "Hello!"
@@ -36,10 +36,6 @@ def answered(weir, tenant="sales", text=EASY, model="auto"):
 
 def rate(weir, decision_id, rating, tenant="sales", **more):
     return ask(weir, "/v1/feedback", {"decision_id": decision_id, "rating": rating, **more}, key=weir.keys[tenant])
-
-
-def verify(weir):
-    return subprocess.run([BINARY, "ledger", "verify", "--config", str(weir.config)], capture_output=True, text=True, timeout=60)
 
 
 def metric(weir, series):

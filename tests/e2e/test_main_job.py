@@ -6,7 +6,7 @@ import signal
 import subprocess
 
 import pytest
-from gateway_case import MODEL, Stream, ask, assert_books_balance, gateway, provider_entry, question, rows, rows_of, select, wait_for
+from gateway_case import MODEL, Stream, ask, assert_books_balance, gateway, provider_entry, question, rows, rows_of, select, verify, wait_for
 from provider import TEXT
 from weir_process import BINARY
 
@@ -316,5 +316,5 @@ def test_the_ledgers_own_verifier_agrees(folder, far):
             assert ask(weir, body=question(text)).status == 200
         assert_books_balance(weir)
         assert weir.stop() == 0
-        done = subprocess.run([BINARY, "ledger", "verify", "--config", str(weir.config)], capture_output=True, text=True)
+        done = verify(weir)
         assert done.returncode == 0, done.stdout + done.stderr

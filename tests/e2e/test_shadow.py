@@ -7,25 +7,13 @@ import subprocess
 
 import pytest
 import weak_head
-from gateway_case import MODEL, Stream, ask, assert_books_balance, gateway, provider_entry, question, rows, select, wait_for
-from provider import TEXT, Provider
+from gateway_case import MODEL, Stream, ask, assert_books_balance, gateway, provider_entry, question, rows, select, verify, wait_for
+from provider import TEXT
 from weir_process import BINARY, Weir
 
 JUDGE = "gpt-4.1"
 EASY = "Hello!"
 CARD = "5105 1051 0510 5100"
-
-
-@pytest.fixture(scope="module")
-def judge(folder):
-    with Provider(folder / "certificates") as provider:
-        yield provider
-
-
-@pytest.fixture(autouse=True)
-def fresh(far, judge):
-    far.reset()
-    judge.reset()
 
 
 def shadow(share=1, **more):
@@ -45,10 +33,6 @@ def weir(folder, far, judge):
         assert weir.stop() == 0
         checked = verify(weir)
         assert checked.returncode == 0, checked.stderr
-
-
-def verify(weir):
-    return subprocess.run([BINARY, "ledger", "verify", "--config", str(weir.config)], capture_output=True, text=True, timeout=60)
 
 
 def local(text=EASY, model="auto:1", **more):

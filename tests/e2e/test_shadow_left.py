@@ -7,26 +7,14 @@ import subprocess
 import threading
 
 import pytest
-from gateway_case import MODEL, Stream, ask, assert_books_balance, gateway, provider_entry, question, rows, select, wait_for
-from provider import TEXT, Provider
+from gateway_case import MODEL, Stream, ask, assert_books_balance, gateway, provider_entry, question, rows, select, verify, wait_for
+from provider import TEXT
 from weir_process import BINARY
 
 JUDGE = "gpt-4.1"
 EASY = "Hello!"
 HARD = "Prove that there are infinitely many primes congruent to 3 modulo 4, step by step."
 CARD = "5105 1051 0510 5100"
-
-
-@pytest.fixture(scope="module")
-def judge(folder):
-    with Provider(folder / "certificates") as provider:
-        yield provider
-
-
-@pytest.fixture(autouse=True)
-def fresh(far, judge):
-    far.reset()
-    judge.reset()
 
 
 def shadow(**more):
@@ -47,10 +35,6 @@ def weir(folder, far, judge):
         assert weir.stop() == 0
         checked = verify(weir)
         assert checked.returncode == 0, checked.stderr
-
-
-def verify(weir):
-    return subprocess.run([BINARY, "ledger", "verify", "--config", str(weir.config)], capture_output=True, text=True, timeout=60)
 
 
 def hard(text=HARD, **more):

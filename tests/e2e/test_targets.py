@@ -4,7 +4,7 @@ import signal
 import subprocess
 
 import pytest
-from gateway_case import MODEL, ask, assert_books_balance, gateway, question, rows_of, select, wait_for
+from gateway_case import MODEL, ask, assert_books_balance, gateway, question, rows_of, select, verify, wait_for
 from provider import Provider
 from weir_process import BINARY
 
@@ -141,7 +141,7 @@ def test_labels_that_refute_a_threshold_lower_it_on_record(folder, far):
         assert route(weir, "sales", EASY)["inputs"]["promise"]["source"] == "labels"
         assert_books_balance(weir)
         assert weir.stop() == 0
-        verified = subprocess.run([BINARY, "ledger", "verify", "--config", str(weir.config)], capture_output=True, text=True, timeout=60)
+        verified = verify(weir)
         assert verified.returncode == 0, verified.stderr
 
 

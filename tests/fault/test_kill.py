@@ -11,12 +11,8 @@ import subprocess
 
 import pytest
 from gateway_case import (MODEL, Stream, ask, assert_books_balance, chat_model, gateway, provider_entry, question, require_models, rows, rows_of, select,
-                          wait_for)
+                          verify, wait_for)
 from weir_process import BINARY, Weir
-
-
-def verify(weir):
-    return subprocess.run([BINARY, "ledger", "verify", "--config", str(weir.config)], capture_output=True, text=True)
 
 
 @pytest.mark.parametrize("durability", ["process", "power"])

@@ -1,4 +1,4 @@
-"""Fixtures of the end-to-end and fault tests: a folder and a stand-in provider for each module. Their conftest.py takes them in."""
+"""Fixtures of the end-to-end and fault tests: a folder and stand-in providers for each module. Their conftest.py takes them in."""
 import pytest
 
 from provider import Provider
@@ -15,8 +15,15 @@ def far(folder):
         yield provider
 
 
+@pytest.fixture(scope="module")
+def judge(folder):
+    """Another, who judges shadow samples."""
+    with Provider(folder / "certificates") as provider:
+        yield provider
+
+
 @pytest.fixture(autouse=True)
 def fresh(request):
-    """Each test meets a provider that has seen and been told nothing. A module that has more to reset replaces this."""
-    if "far" in request.fixturenames:
-        request.getfixturevalue("far").reset()
+    """Each test meets providers that have seen and been told nothing. A module that has more to reset replaces this."""
+    for name in {"far", "judge"}.intersection(request.fixturenames):
+        request.getfixturevalue(name).reset()

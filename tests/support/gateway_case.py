@@ -11,10 +11,11 @@ import http.client
 import json
 import pathlib
 import sqlite3
+import subprocess
 import time
 import os
 
-from weir_process import Weir
+from weir_process import BINARY, Weir
 
 LIMIT_S = 60
 MODEL = "gpt-4o-mini"
@@ -181,6 +182,11 @@ def rows(weir, decision_id):
 
 def rows_of(weir, answer):
     return rows(weir, answer.headers["x-weir-decision-id"])
+
+
+def verify(weir):
+    """What the offline verifier says of the ledger: the finished process."""
+    return subprocess.run([BINARY, "ledger", "verify", "--config", str(weir.config)], capture_output=True, text=True, timeout=60)
 
 
 def assert_books_balance(weir):
