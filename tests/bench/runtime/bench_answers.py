@@ -60,10 +60,10 @@ def document_questions(n_tokens):
 def ask(port, question, options):
     """(text, tokens, seconds to the first, seconds in all, tokens of the prompt)"""
     body = {"model": "local", "stream": True, "stream_options": {"include_usage": True}, "temperature": options.temperature, "seed": 1,
-            "max_tokens": options.max_tokens, "messages": [{"role": "user", "content": question}]}
+            "max_tokens": options.max_tokens, **({"prompt": question} if options.completions else {"messages": [{"role": "user", "content": question}]})}
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=600)
     begun, first, text, tokens, prompt = time.monotonic(), None, "", 0, 0
-    connection.request("POST", "/v1/chat/completions", json.dumps(body), {"content-type": "application/json"})
+    connection.request("POST", "/v1/completions" if options.completions else "/v1/chat/completions", json.dumps(body), {"content-type": "application/json"})
     response = connection.getresponse()
     if response.status != 200:
         sys.exit(f"port {port}: {response.status} {response.read()[:500]}")
@@ -72,7 +72,7 @@ def ask(port, question, options):
             continue
         event = json.loads(line[6:])
         for choice in event.get("choices", ()):
-            piece = choice["delta"].get("content") or ""
+            piece = (choice.get("text") if options.completions else choice["delta"].get("content")) or ""
             if piece and first is None:
                 first = time.monotonic()
             text += piece
@@ -129,6 +129,7 @@ def main():
     parser.add_argument("model", nargs="?", default=os.path.join(cache, "models/smollm2-135m-instruct/SmolLM2-135M-Instruct.Q4_1.gguf"))
     parser.add_argument("--questions", help="JSON Lines with messages")
     parser.add_argument("--behind", type=int, default=0, help="tokens of a document before each question")
+    parser.add_argument("--completions", action="store_true", help="ask /v1/completions, of a model without a chat template")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--clients", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=3)
