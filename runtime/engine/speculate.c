@@ -18,6 +18,7 @@ static int allowance(const struct engine *engine, const struct session *session,
     if (engine->rope_border > 0 && !session->kind.is_beyond && room > engine->rope_border - (int)session->n_ids)
         room = engine->rope_border - (int)session->n_ids; /* Crossing it changes the angles of all positions. */
     most = most < left ? most : left;
+    most = most < session->room - 1 ? most : session->room - 1;
     most = most < room ? most : room;
     return most > 0 ? most : 0;
 }

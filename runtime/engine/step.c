@@ -129,7 +129,8 @@ static bool can_step(struct engine *engine, struct session *session)
     if (session->state != SESSION_RUNNING || session->n_planned > 0 || (session->background && engine->n_front > 0))
         return false;
     pthread_mutex_lock(&engine->lock);
-    bool paused = session_is_paused(session) || (session->background && (engine->held || engine->n_submitted > 0));
+    session->room = session_room(session);
+    bool paused = session->room <= 0 || (session->background && (engine->held || engine->n_submitted > 0));
     pthread_mutex_unlock(&engine->lock);
     return !paused;
 }
