@@ -381,13 +381,13 @@ struct session;
 /* Tokens are guessed cheaply and checked several at a time (Leviathan et al. 2023, Chen et al. 2023). A guess is one token, not a
  * distribution, so their rejection rule becomes: draw from the model as without guesses, and go on while the draw is the guess.
  * Answers are thus the same, token by token, drawn ones with a seed too. */
-enum speculation { SPECULATE_OFF = 0, SPECULATE_LOOKUP, SPECULATE_DRAFT };
+enum speculation { SPECULATE_LOOKUP = 0, SPECULATE_OFF, SPECULATE_DRAFT };
 
 struct engine_options {
     int max_sessions;      /* Decoding side by side [64]. */
     int max_waiting;       /* Submitted beyond that [256]; then WEIR_E_FULL. */
     int step_prompt_tokens; /* Prompt tokens computed in one step beside the decoding sessions [64]. */
-    enum speculation speculation; /* LOOKUP: what followed the same tokens before (Saxena 2023). DRAFT: a smaller model's choice. */
+    enum speculation speculation; /* [LOOKUP]: what followed the same tokens before (Saxena 2023), as far as that pays. DRAFT: a smaller model's choice. */
     struct model *draft;   /* Of the same vocabulary; outlives the engine. */
 };
 

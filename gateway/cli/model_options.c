@@ -53,13 +53,9 @@ int cli_kv(const char *type, const char *budget, struct model_options *out, stru
 
 int cli_speculate(const char *word, const struct model_options *model_options, struct engine_options *options, struct error *err)
 {
-    options->speculation = SPECULATE_OFF;
-    if (word == NULL || strcmp(word, "off") == 0)
+    options->speculation = word != NULL && strcmp(word, "off") == 0 ? SPECULATE_OFF : SPECULATE_LOOKUP;
+    if (word == NULL || strcmp(word, "off") == 0 || strcmp(word, "lookup") == 0)
         return 0;
-    if (strcmp(word, "lookup") == 0) {
-        options->speculation = SPECULATE_LOOKUP;
-        return 0;
-    }
     struct model_options own = {.precision = model_options->precision, .n_threads = model_options->n_threads};
     int status = model_open(&options->draft, word, &own, err);
     if (status == 0)

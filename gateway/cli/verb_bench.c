@@ -173,7 +173,7 @@ static int run_sessions(struct bench *bench, struct engine *engine, int64_t n_pr
 static int bench_decoder(struct bench *bench, int64_t opened_us, json_t *result, struct error *err)
 {
     struct engine *engine;
-    struct engine_options options = {.max_sessions = (int)bench->n_sessions};
+    struct engine_options options = {.max_sessions = (int)bench->n_sessions, .speculation = SPECULATE_OFF}; /* Random ids: nothing to look up. */
     int status = engine_start(&engine, bench->model, &options, err);
     if (status < 0)
         return status;

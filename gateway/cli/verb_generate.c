@@ -307,7 +307,7 @@ const struct verb verb_generate = {
             "  --use-adapter NAME      for lines that name none\n"
             "  --kv f32|f16|q8_0       the cache's form (default f32 when exact, f16 when fast)\n"
             "  --kv-budget SIZE        memory for the cache, such as 512MiB (default a quarter of the machine's, at most 2 GiB)\n"
-            "  --speculate S           off (default), lookup, or the path of a draft model: guesses tokens; answers stay the same\n"
+            "  --speculate S           lookup (default: guesses from the text so far), off, or the path of a draft model; answers stay the same\n"
             "  --context-shift         at the end of the context drops the older half of what follows the first --keep N tokens\n"
             "  --train-lines           reads {\"id\", \"text\": a question, and what `weir train` takes} and prints that line with \"answer\": the\n"
             "                          model's text, its tokens' log-probabilities, entropy and margin. Once a check of yours has put in whether it\n"

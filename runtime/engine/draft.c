@@ -103,7 +103,7 @@ static void add(struct draft *draft, struct rows *rows, struct session *session)
     size_t end = n_all - from > CATCH_UP_ROWS ? from + CATCH_UP_ROWS : n_all;
     kv_trim(guesses->kv, (int)from);
     guesses->n_drafted = from;
-    bool fits = end + GUESSES_MOST < (size_t)draft->n_context && (draft->border == 0 || end + GUESSES_MOST <= (size_t)draft->border);
+    bool fits = end + DRAFT_MOST < (size_t)draft->n_context && (draft->border == 0 || end + DRAFT_MOST <= (size_t)draft->border);
     if (!fits || rows->n + (int)(end - from) > DECODER_MAX_ROWS || kv_reserve(guesses->kv, (int)end) < 0)
         return;
     for (size_t at = from; at < end; at++) {
@@ -122,7 +122,7 @@ void draft_guess(struct draft *draft, struct session *const *sessions, int n, co
 {
     struct rows *rows = &draft->rows;
     struct error err;
-    for (int round = 0; round < GUESSES_MOST; round++) {
+    for (int round = 0; round < DRAFT_MOST; round++) {
         rows->n = rows->n_want = rows->n_members = 0;
         for (int i = 0; i < n && i < MOST_SESSIONS; i++)
             if (most[i] > round && sessions[i]->guesses.n == round)

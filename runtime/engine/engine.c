@@ -338,7 +338,7 @@ static int take_event(struct session *session, struct session_event *event)
 {
     struct mailbox *inbox = &session->shared.inbox;
     if (inbox->n_tokens > 0 || inbox->text.n > 0) {
-        bool was_paused = session_is_paused(session);
+        bool was_paused = session_room(session) <= 0;
         struct mailbox swap = session->outbox;
         session->outbox = *inbox;
         *inbox = swap;

@@ -4,6 +4,7 @@
 
 #include "decoder/decoder.h"
 #include "engine/prefix_cache.h"
+#include "engine/price.h"
 #include "engine/session.h"
 
 enum { ENGINE_MOST_SESSIONS = 257 }; /* One of them in the background. */
@@ -41,6 +42,7 @@ struct engine {
     struct session *waiting; /* Taken over from submitted, or put back for lack of memory. */
     struct prefix_cache cache;
     struct step *step;
+    struct price price;      /* Of rows in steps where everyone decodes. */
     _Atomic bool interrupt; /* A session in a long step was cancelled. */
     _Atomic bool behind;    /* The step under way is the background session's: a submission interrupts it. */
     bool memory_is_short;   /* A session was put back: admit none until one ends. */

@@ -105,9 +105,9 @@ void session_notify(struct session *session)
         session->notify(session->user);
 }
 
-bool session_is_paused(const struct session *session)
+int session_room(const struct session *session)
 {
-    return session->shared.inbox.n_tokens >= SESSION_MOST_UNREAD;
+    return SESSION_MOST_UNREAD - session->shared.inbox.n_tokens;
 }
 
 int session_publish(struct session *session, bool *any)

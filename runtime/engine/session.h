@@ -36,6 +36,7 @@ struct session {
     struct prefix_kind kind;   /* What kv is computed with. */
     struct lora *lora;         /* As kind's, to be used. */
     struct guesses guesses;
+    int room;                  /* As session_room was when the step was made; only the owner has changed it since, to more. */
     int n_planned;             /* Rows in the step being made. */
     int row_wanted;            /* Its first row among the step's logits, -1: none. One more for each guess. */
     int max_tokens;
@@ -78,6 +79,7 @@ void session_destroy(struct session *session);
 int session_publish(struct session *session, bool *any) WEIR_CHECKED;
 /* Tells the owner that there is something new. Under the engine's lock. */
 void session_notify(struct session *session);
-bool session_is_paused(const struct session *session); /* Under the engine's lock. */
+/* Tokens that still go into the inbox; none: the session pauses. Under the engine's lock. */
+int session_room(const struct session *session);
 
 #endif

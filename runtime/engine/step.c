@@ -129,7 +129,8 @@ static bool can_step(struct engine *engine, struct session *session)
     if (session->state != SESSION_RUNNING || session->n_planned > 0 || (session->background && engine->n_front > 0))
         return false;
     pthread_mutex_lock(&engine->lock);
-    bool paused = session_is_paused(session) || (session->background && (engine->held || engine->n_submitted > 0));
+    session->room = session_room(session);
+    bool paused = session->room <= 0 || (session->background && (engine->held || engine->n_submitted > 0));
     pthread_mutex_unlock(&engine->lock);
     return !paused;
 }
@@ -147,7 +148,7 @@ static void choose_decoding(struct engine *engine)
         if (can_step(engine, session) && session->kv != NULL && pending(session) == 1)
             ready[n_ready++] = session;
     }
-    if (n_ready + GUESSES_MOST <= most)
+    if (n_ready + GUESSES_IN_A_STEP <= most)
         speculate(engine, ready, n_ready);
     for (int i = 0; i < n_ready; i++)
         if (ready[i]->state == SESSION_RUNNING && pending(ready[i]) == 1) /* Not put back for an older one meanwhile. */
@@ -335,7 +336,7 @@ int engine_step(struct engine *engine, struct error *err)
     for (int i = 0; i < engine->n_running; i++) {
         engine->running[i]->n_planned = 0;
         engine->running[i]->row_wanted = -1;
-        engine->running[i]->guesses.n = 0;
+        engine->running[i]->guesses.n = engine->running[i]->guesses.n_found = 0;
         cross_border(engine, engine->running[i]);
     }
     choose_decoding(engine);
@@ -357,10 +358,13 @@ int engine_step(struct engine *engine, struct error *err)
         if (atomic_load(&step->members[i]->cancelled))
             atomic_store(&engine->interrupt, true);
     struct pool *pool = model_lock(engine->model);
+    int64_t begun_us = clock_now_us();
     int status = decoder_forward(engine->decoder, pool, &batch, step->logits, NULL, err);
     if (status == 0)
         pool_run(pool, step->n_wanting, pick_some, engine);
     model_unlock(engine->model);
+    if (status == 0 && step->n_rows == step->n_want)
+        price_observe(&engine->price, step->n_rows, clock_now_us() - begun_us);
     mark_long(step, false);
     atomic_store(&engine->behind, false);
     if (status == WEIR_E_CANCELLED) /* Caches are as before; the next step leaves the cancelled one out. */

@@ -179,9 +179,10 @@ def test_a_conversation_past_the_context_is_refused_or_shortened_as_asked_and_sa
 
 def test_speculation_and_an_8_bit_cache_serve_and_are_seen_in_the_metrics(tmp_path):
     text = "Repeat after me: " + "the red fox and the blue fox and the green fox, " * 3
-    with gateway(tmp_path / "plain") as weir:
+    with gateway(tmp_path / "plain", settings={"models": {"chat": {"path": str(chat_model()), "speculate": "off"}}}) as weir:
         plain = text_of(ask(weir, body=talk("local", text, max_tokens=60)))
-    with gateway(tmp_path / "lookup", settings={"models": {"chat": {"path": str(chat_model()), "speculate": "lookup"}}}) as weir:
+        assert metric(weir, "weir_local_guessed_tokens_total") == 0
+    with gateway(tmp_path / "lookup") as weir:  # The default.
         assert text_of(ask(weir, body=talk("local", text, max_tokens=60))) == plain
         assert 0 < metric(weir, "weir_local_accepted_tokens_total") <= metric(weir, "weir_local_guessed_tokens_total")
     settings = {"models": {"chat": {"path": str(chat_model()), "speculate": {"draft": str(chat_model())}}}}

@@ -99,6 +99,7 @@ static void compare_with_plain(enum speculation speculation, const char *draft_n
 Test(speculate, a_looked_up_answer_is_the_plain_one_token_by_token)
 {
     struct engine_stats stats;
+    clock_freeze(1, 1); /* So that rows keep the price they have before any is measured, on a busy machine too. */
     compare_with_plain(SPECULATE_LOOKUP, NULL, &stats);
     cr_assert_gt(stats.n_accepted_tokens, 0);
     cr_assert_lt(stats.n_accepted_tokens, stats.n_drafted_tokens, "wrong guesses were made too");
@@ -172,11 +173,55 @@ Test(speculate, a_draft_of_another_vocabulary_is_refused_by_name)
 Test(lookup, the_longest_latest_match_is_continued)
 {
     int32_t out[8];
+    int length;
     const int32_t ids[] = {1, 2, 3, 9, 1, 2, 3, 7, 8, 5, 2, 3, 6, 1, 2, 3};
-    cr_assert_eq(lookup_guess(ids, 16, 3, out), 3);
+    cr_assert_eq(lookup_guess(ids, 16, 3, out, &length), 3);
     cr_assert_arr_eq(out, ((const int32_t[]){7, 8, 5}), sizeof(int32_t) * 3, "the later of the two matches of three");
-    cr_assert_eq(lookup_guess(ids, 4, 3, out), 0, "nothing stands before");
-    cr_assert_eq(lookup_guess(ids, 1, 3, out), 0);
-    const int32_t same[] = {4, 4, 4, 4, 4, 4, 4, 4};
-    cr_assert_eq(lookup_guess(same, 8, 3, out), 1, "no guess past what is there");
+    cr_assert_eq(length, 3);
+    cr_assert_eq(lookup_guess(ids, 4, 3, out, &length), 0, "nothing stands before");
+    cr_assert_eq(lookup_guess(ids, 1, 3, out, &length), 0);
+    cr_assert_eq(lookup_guess(ids, 0, 3, out, &length), 0);
+}
+
+Test(lookup, a_match_that_overlaps_the_end_goes_round)
+{
+    int32_t out[8];
+    int length;
+    const int32_t ids[] = {9, 4, 5, 6, 4, 5, 6, 4, 5};
+    cr_assert_eq(lookup_guess(ids, 9, 8, out, &length), 8);
+    cr_assert_arr_eq(out, ((const int32_t[]){6, 4, 5, 6, 4, 5, 6, 4}), sizeof out);
+    cr_assert_eq(length, 5);
+}
+
+Test(lookup, a_chance_follows_what_became_of_earlier_guesses)
+{
+    struct lookup_record records[LOOKUP_LONGEST + 1] = {{.tried = {0}}};
+    double first = lookup_chance(records, 2, true), next = lookup_chance(records, 2, false), other = lookup_chance(records, 3, true);
+    for (int i = 0; i < 40; i++)
+        lookup_learn(records, 2, 4, 1); /* The first right, the second wrong, the others never asked. */
+    cr_assert_gt(lookup_chance(records, 2, true), 0.8);
+    cr_assert_lt(lookup_chance(records, 2, false), next / 2);
+    cr_assert_gt(lookup_chance(records, 2, true), first);
+    cr_assert_eq(lookup_chance(records, 3, true), other, "another length");
+    for (int i = 0; i < 40; i++)
+        lookup_learn(records, 2, 1, 0);
+    cr_assert_lt(lookup_chance(records, 2, true), first, "what was long ago counts less");
+}
+
+Test(price, a_row_costs_what_steps_of_late_show)
+{
+    struct price price = {0};
+    double prior = price_of_row(&price);
+    for (int i = 0; i < 200; i++)
+        price_observe(&price, 1 + i % 5, 1000 + 50 * (i % 5)); /* 5 % of a step. */
+    cr_assert_float_eq(price_of_row(&price), 0.05, 0.01, "%g", price_of_row(&price));
+    for (int i = 0; i < 400; i++)
+        price_observe(&price, 1 + i % 5, 1000 + 600 * (i % 5));
+    cr_assert_float_eq(price_of_row(&price), 0.6, 0.08, "%g", price_of_row(&price));
+    for (int i = 0; i < 800; i++)
+        price_observe(&price, 1, 1000);
+    cr_assert_float_eq(price_of_row(&price), prior, 0.03, "as if new, once guesses were not tried for long: %g", price_of_row(&price));
+    price_observe(&price, 1, 0);
+    price_observe(&price, 9, -5);
+    cr_assert_float_eq(price_of_row(&price), prior, 0.03, "a clock that stands or jumps back");
 }
