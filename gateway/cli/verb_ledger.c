@@ -91,7 +91,7 @@ static int run(int argc, char **argv)
     const char *config_path = NULL, *file = NULL;
     int64_t limit = 20;
     int n = 0;
-    const struct cli_option options[] = {{.name = "config", .text = &config_path}, {.name = "file", .text = &file}, {.name = "limit", .number = &limit}, {0}};
+    const struct cli_option options[] = {{.name = "config", .text = &config_path}, {.name = "file", .text = &file}, {.name = "limit", .number = &limit, .most = INT32_MAX}, {0}};
     int parsed = cli_parse(&verb_ledger, argc, argv, options, &n);
     if (parsed != 0)
         return parsed > 0 ? EXIT_DONE : EXIT_USAGE;

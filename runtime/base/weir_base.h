@@ -76,6 +76,7 @@ bool str_starts(str s, str prefix);
 bool str_ends(str s, str suffix);
 int str_compare(str a, str b); /* memcmp order, shorter first. */
 str str_trim(str s);           /* ASCII white space off both ends. */
+str str_after_mark(str s);     /* Without a UTF-8 byte-order mark in front. */
 /* The part before the first `separator` goes to *head, *s becomes what follows. False when *s was already used up
  * (data NULL); a str without the separator gives itself once. */
 bool str_split(str *s, char separator, str *head);
