@@ -142,9 +142,9 @@ static int load_grammar(const char *gbnf, const char *schema, struct grammar **o
     buffer_init(&text, 4 << 20);
     int status = file_read(path, &text, err);
     if (status == 0 && gbnf != NULL) {
-        status = grammar_of_gbnf(out, buffer_str(&text), err);
+        status = grammar_of_gbnf(out, str_after_mark(buffer_str(&text)), err);
     } else if (status == 0) {
-        json_t *document = json_parse(buffer_str(&text), err);
+        json_t *document = json_parse(str_after_mark(buffer_str(&text)), err);
         status = document != NULL ? grammar_of_schema(out, document, err) : err->status;
         json_decref(document);
     }
