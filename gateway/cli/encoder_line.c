@@ -58,6 +58,7 @@ int encoder_line_open(const char *path, const char *precision, int64_t n_threads
         return status;
     if (model_info_peek(*out)->kind != MODEL_ENCODER) {
         model_close(*out);
+        *out = NULL;
         return error_set(err, WEIR_E_UNSUPPORTED, whole, "is no encoder");
     }
     return 0;

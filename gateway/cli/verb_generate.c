@@ -37,8 +37,10 @@ static int line_prompt(const struct generate *generate, const json_t *line, stru
         return status;
     if (status == 1 && json_array_size(messages) == 0)
         return error_set(err, WEIR_E_INVALID, "messages", "is empty: there is nothing to answer");
-    if (status == 1)
-        return model_chat_ids(generate->model, messages, json_object_get(line, "tools"), prompt, err);
+    if (status == 1) {
+        status = model_chat_ids(generate->model, messages, json_object_get(line, "tools"), prompt, err);
+        return status < 0 && err->where[0] == '\0' ? error_prefix(err, "messages") : status; /* The template's own word. */
+    }
     return jsonl_ids(line, "ids", &prompt->data, &prompt->n, err);
 }
 
@@ -197,6 +199,10 @@ static int generate_run(int argc, char **argv)
     int status = cli_parse(&verb_generate, argc, argv, options, NULL);
     if (status != 0)
         return status > 0 ? EXIT_DONE : EXIT_USAGE;
+    if (max_tokens == 0) {
+        fprintf(stderr, "weir generate: --max-tokens: at least 1, or -1: as far as the context goes\n");
+        return EXIT_USAGE;
+    }
     if ((probes || self_checks) && !train_lines) {
         fprintf(stderr, "weir generate: --probe and --self-check belong to --train-lines\n");
         return EXIT_USAGE;

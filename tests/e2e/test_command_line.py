@@ -111,6 +111,7 @@ def test_an_answer_that_got_lost_is_a_failure(tmp_path, argv):
     (["generate", "--threads", "5000"], b"--threads: 0 to 1024, not 5000"),
     (["generate", "--sessions", "0"], b"--sessions: 1 to 64"),
     (["generate", "--max-tokens", "-2"], b"--max-tokens: -1 to 2147483647"),
+    (["generate", "--max-tokens", "0"], b"--max-tokens: at least 1"),
     (["generate", "--temperature", "-1"], b"--temperature: 0 to 1000000"),
     (["generate", "--temperature", "nan"], b"--temperature: "),
     (["generate", "--top-p", "1.5"], b"--top-p: 0 to 1, not 1.5"),
@@ -134,6 +135,13 @@ def test_an_answer_that_got_lost_is_a_failure(tmp_path, argv):
 def test_a_value_that_an_option_cannot_have_is_wrong_usage(argv, said):
     called = run(*argv, stdin=subprocess.DEVNULL)
     assert called.returncode == 2 and said in called.stderr, called
+
+
+def test_a_decoder_in_the_place_of_an_encoder_is_an_error(tmp_path):
+    model = script_model.write(tmp_path / "one.gguf", "{{ messages[0].content }}", {"?": "Yes."}, "<|end|>")
+    for argv in (["score", "--encoder", model], ["embed", "--model", model], ["eval", "--encoder", model, "--data", write_lines(tmp_path)]):
+        called = run(*argv, input=b'{"text": "a"}\n')
+        assert called.returncode == 1 and b"one.gguf: is no encoder\n" in called.stderr, called
 
 
 def test_a_query_answers_json_alone(tmp_path):

@@ -14,7 +14,7 @@ LONG = "".join(f"{i:03x}" for i in range(150))
 
 @pytest.fixture(scope="module")
 def model(folder):
-    template = "{% for m in messages %}{{ m.content }}{% endfor %}{{ '\\n' }}"
+    template = "{% for m in messages %}{{ '' + m.content }}{% endfor %}{{ '\\n' }}"
     return script_model.write(folder / "long.gguf", template, {"\n": LONG, "?": "Yes."}, "<|end|>")
 
 
@@ -72,6 +72,19 @@ def test_a_bad_line_among_those_under_way_is_named_in_its_turn(model):
     stopped = generate(model, lines)
     assert stopped.returncode == 1 and stopped.stdout.splitlines() == done.stdout.splitlines()[:7]
     assert "standard input: line 8: " in stopped.stderr
+
+
+@pytest.mark.parametrize("line, said", [
+    ({"messages": []}, "messages: is empty"),
+    ({"messages": [{"role": "user"}]}, "messages: "),
+    ({"messages": "hello"}, "messages: must be an array"),
+    ({"ids": [10], "max_tokens": 0}, "max_tokens: 0: must be at least 1"),
+    ({"ids": [10], "max_tokens": -5}, "max_tokens: -5: must be at least 1"),
+    ({"text": "hello"}, "ids: is required"),
+])
+def test_a_line_that_cannot_be_answered_says_which_member_is_wrong(model, line, said):
+    done = generate(model, [{"id": "x", **line}])
+    assert done.returncode == 1 and done.stdout == "" and done.stderr.startswith(f"weir: standard input: line 1: {said}"), done
 
 
 @pytest.mark.parametrize("verb, line", [("generate", {"id": 1, "messages": [{"role": "user", "content": "?"}]}), ("tokenize", {"id": 1, "text": "abc"})])
