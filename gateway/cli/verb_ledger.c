@@ -77,6 +77,10 @@ static int query(const char *path, const char *sql, struct error *err)
     say_unread(path, unread_bytes);
     const char *rest = NULL;
     int code = sqlite3_prepare_v2(db, sql, -1, &statement, &rest);
+    if (code == SQLITE_OK && statement == NULL) {
+        sqlite3_close(db);
+        return error_set(err, WEIR_E_INVALID, "SQL", "has no statement");
+    }
     if (code == SQLITE_OK && rest != NULL && str_trim(str_of(rest)).n > 0) {
         sqlite3_finalize(statement);
         sqlite3_close(db);

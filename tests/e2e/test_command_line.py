@@ -150,6 +150,16 @@ def test_a_query_answers_json_alone(tmp_path):
     assert run("keys", "create", "--config", str(config)).returncode == 0
     row = json.loads(run("ledger", "query", "SELECT 9e999 AS large, -9e999 AS small, 0.5 AS half", "--config", str(config)).stdout, parse_constant=pytest.fail)
     assert row == {"large": None, "small": None, "half": 0.5}
+    for nothing in ("", " -- all rows"): # "$SQL" of a variable that is not set
+        asked = run("ledger", "query", nothing, "--config", str(config))
+        assert asked.returncode == 1 and b"SQL: has no statement" in asked.stderr, asked
+
+
+def test_a_request_that_cannot_be_routed_names_its_member_once(tmp_path):
+    config = tmp_path / "weir.yaml"
+    config.write_text(f"data_dir: {tmp_path}/data\n")
+    routed = run("route", "--json", "--config", str(config), input=b'{"model": "auto", "messages": []}')
+    assert routed.returncode == 1 and routed.stderr.startswith(b"weir route: messages: must "), routed
 
 
 def test_a_named_file_that_is_no_model_is_not_passed_over(tmp_path):
