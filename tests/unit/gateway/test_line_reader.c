@@ -106,7 +106,7 @@ Test(line_reader, a_byte_order_mark_is_skipped_before_the_first_line_alone)
     open_pipe(&f, 100);
     put(&f, "\xef\xbb", 2);
     expect(&f, LINE_NOT_YET, NULL, 0);
-    put(&f, "\xbf" "a\n\xef\xbb\xbf" "b\n", 7);
+    put(&f, "\xbf" "a\n\xef\xbb\xbf" "b\n", 8);
     expect(&f, LINE_TEXT, "a", 1);
     expect(&f, LINE_TEXT, "\xef\xbb\xbf" "b", 2);
     end(&f);
