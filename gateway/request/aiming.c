@@ -75,7 +75,7 @@ void aiming_decided(struct request *request)
 
 void aiming_end(struct request *request)
 {
-    struct goals_context context = context_of(request->service, request->snapshot);
+    struct goals_context context = context_of(request->service, request->service->snapshot);
     bool auto_local = request->name.kind == NAME_AUTO && request->decision.kind == ROUTE_LOCAL;
     struct goals_end end = {
         .tenant = tenant_of(request),
