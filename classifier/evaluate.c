@@ -245,6 +245,16 @@ static json_t *report(const struct evaluation *e, const struct head *head)
     return out;
 }
 
+static bool is_labelled(const struct lines *lines)
+{
+    for (size_t i = 0; i < lines->n; i++) {
+        const struct line *line = &lines->items[i];
+        if (!isnan(line->local) || !isnan(line->remote) || !isnan(line->output_tokens) || line->domain != DOMAIN_ABSENT)
+            return true;
+    }
+    return false;
+}
+
 int head_evaluate(const struct head *head, struct model *encoder, const char *data_path, const struct score_limits *limits, json_t **out,
                   struct error *err)
 {
@@ -253,6 +263,8 @@ int head_evaluate(const struct head *head, struct model *encoder, const char *da
     struct scorer *scorer = NULL;
     float *block = NULL;
     int status = lines_read(&lines, data_path, err);
+    if (status == 0 && !is_labelled(&lines))
+        status = error_set(err, WEIR_E_INVALID, data_path, "there is nothing to judge: none of its %zu lines has a label, scores, domain or output_tokens", lines.n);
     if (status == 0)
         status = scorer_new(&scorer, head, encoder, err);
     if (status < 0)
@@ -286,6 +298,8 @@ int head_evaluate(const struct head *head, struct model *encoder, const char *da
         }
         arena_release(&arena);
     }
+    if (status == 0 && e.n_scores + e.n_local + e.n_remote + e.n_scope + e.lengths.n == 0)
+        status = error_set(err, WEIR_E_INVALID, data_path, "there is nothing to judge: of what its lines are labelled with the head says nothing");
     if (status == 0)
         *out = report(&e, head);
 done:

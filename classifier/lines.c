@@ -178,7 +178,7 @@ static int sort_domains(struct lines *lines, struct error *err)
 
 static int read_all(struct lines *lines, const struct file_map *map, json_t *seen, struct error *err)
 {
-    str rest = {(const char *)map->data, map->n_bytes}, text;
+    str rest = str_after_mark((str){(const char *)map->data, map->n_bytes}), text;
     size_t capacity = 0, number = 0;
     while (str_split(&rest, '\n', &text)) {
         char where[32];

@@ -2,10 +2,9 @@
 #include "cli/cli.h"
 #include "weir_gateway.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
-
-enum { MOST_THREADS = 1024 }; /* As in weir.yaml. */
 
 /* Each verb is declared here and listed once below. */
 #define VERBS(X) \
@@ -145,9 +144,13 @@ static int option_set(const struct verb *verb, const struct cli_option *option, 
     } else if (option->real != NULL && parse_f64(str_of(value), option->real) < 0) {
         return usage_error(verb, "--%s: \"%s\" is not a number", option->name, value);
     }
-    if (option->number != NULL && strcmp(option->name, "threads") == 0 && (*option->number < 0 || *option->number > MOST_THREADS))
-        return usage_error(verb, "--threads: 0 (one for each core) to %d", MOST_THREADS);
-    return 0;
+    if (option->number == NULL && option->real == NULL)
+        return 0;
+    assert(option->least < option->most);
+    double number = option->real != NULL ? *option->real : (double)*option->number;
+    if (number >= option->least && number <= option->most)
+        return 0;
+    return usage_error(verb, "--%s: %.10g to %.10g, not %s", option->name, option->least, option->most, value);
 }
 
 int cli_parse(const struct verb *verb, int argc, char **argv, const struct cli_option *options, int *n_positional)

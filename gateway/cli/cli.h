@@ -13,16 +13,21 @@ struct verb {
     int (*run)(int argc, char **argv); /* argv[0] is the verb; returns an exit code. */
 };
 
-/* Long options of a verb, parsed by cli_parse: a flag (value NULL), a string, or an integer. */
+/* Long options of a verb, parsed by cli_parse: a flag (without a value), a string, an integer, or a real number. */
 struct cli_option {
     const char *name;     /* "--model" without the dashes. */
-    bool *flag;           /* One of the three is set. */
+    bool *flag;           /* One of flag, text, number and real is set. */
     const char **text;
     int64_t *number;
     bool required;
     double *real;
+    double least, most;   /* What a number may be, both ends meant: every number states its range. */
     bool words;           /* A text that goes into JSON (a name, not a path): must be UTF-8. */
 };
+/* The option that verbs with worker threads have in common. */
+#define CLI_THREADS(variable) {.name = "threads", .number = &(variable), .most = 1024} /* As in weir.yaml; 0: one for each core. */
+/* Any integer, for numbers whose range another states. */
+#define CLI_ANY .least = -0x1p63, .most = 0x1p63
 /* Parses argv[1…] by the options (ended by a zero name). `--help` prints the verb's page and returns 1. Positional arguments
  * are moved to the front of argv[1…]; *n_positional gets their count (NULL: none are taken). 0 on success; on bad usage prints
  * what is wrong with the nearest known option to stderr and returns WEIR_E_INVALID. */
@@ -34,15 +39,18 @@ typedef int jsonl_fn(void *user, const json_t *line, struct buffer *out, struct 
  * standard output in order. The first bad line ends it with a message naming the line and EXIT_FAILED; with keep_going it
  * gives {"id", "error"} instead, and the exit code at the end is EXIT_FAILED. */
 int jsonl_run(const char *path, bool keep_going, jsonl_fn *fn, void *user);
-/* The same for a verb that works on several lines at once: begin is called as lines are read, at most at_once ahead, finish in
- * their order; index says which of the at_once places a line has. drop: a line that was begun is not finished any more. */
-enum { JSONL_MOST_AT_ONCE = 64 };
+/* The same for a verb that works on several lines at once: begin is called as lines are read, finish in their order; index says
+ * which of the at_once places a line has. A verb whose answers come by themselves has `ready`: it takes what has come for all lines
+ * begun, without waiting, and says whether that of `index` can be finished; wake_fd becomes readable when asking again is worth it.
+ * Lines are read as they come: none is waited for while an answer is to be had. drop: a line that was begun is not finished any more. */
 struct jsonl_verb {
     int (*begin)(void *user, int index, const json_t *line, struct error *err);
+    bool (*ready)(void *user, int index); /* NULL: as soon as it is begun. */
     int (*finish)(void *user, int index, const json_t *line, struct buffer *out, struct error *err);
     void (*drop)(void *user, int index);
     void *user;
-    int at_once; /* At most JSONL_MOST_AT_ONCE; 0: one. */
+    int wake_fd; /* With `ready` only. */
+    int at_once; /* Lines read and not yet answered, at most; 0: one. */
 };
 int jsonl_run_verb(const char *path, bool keep_going, const struct jsonl_verb *verb);
 /* Starts an answer: `{` and the line's "id" where it has one, so that members follow as `,"name":…` or first. */

@@ -1,8 +1,6 @@
 /* Encoder line: JSON in, encoder input out. */
 #include "cli/encoder_line.h"
 
-enum { MOST_THREADS = 1024 };
-
 static int read_types(const json_t *line, struct encoder_line *out, struct error *err)
 {
     const json_t *types = json_object_get(line, "token_type_ids");
@@ -51,8 +49,6 @@ int encoder_line_open(const char *path, const char *precision, int64_t n_threads
 {
     char whole[4096];
     struct model_options options = {.n_threads = (int)n_threads};
-    if (n_threads < 0 || n_threads > MOST_THREADS)
-        return error_set(err, WEIR_E_INVALID, "--threads", "%lld is not in 0 … %d", (long long)n_threads, MOST_THREADS);
     int status = cli_precision(precision, &options.precision, err);
     if (status == 0)
         status = cli_encoder_model(path, whole, sizeof whole, err);
@@ -62,6 +58,7 @@ int encoder_line_open(const char *path, const char *precision, int64_t n_threads
         return status;
     if (model_info_peek(*out)->kind != MODEL_ENCODER) {
         model_close(*out);
+        *out = NULL;
         return error_set(err, WEIR_E_UNSUPPORTED, whole, "is no encoder");
     }
     return 0;

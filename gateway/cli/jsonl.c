@@ -1,10 +1,15 @@
 /* JSON Lines in and out: how the batch verbs read their questions and print their answers, one a line, in order. */
 #include "cli/cli.h"
+#include "cli/line_reader.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
+#include <unistd.h>
 
-enum { LONGEST_LINE = 256 << 20, LONGEST_ANSWER = 1 << 30 };
+/* Lines ahead of the first that is not answered are no more once they have so many bytes together. */
+enum { LONGEST_LINE = 256 << 20, LONGEST_ANSWER = 1 << 30, MOST_BYTES_AHEAD = 16 << 20 };
 
 static void answer_error(const json_t *line, const struct error *err, struct buffer *out)
 {
@@ -20,15 +25,33 @@ static void answer_error(const json_t *line, const struct error *err, struct buf
 struct slot {
     json_t *line;
     int64_t number;
+    size_t n_bytes;
     int status;
     struct error err;
 };
 
+/* Lines that were read and are not answered yet: a ring of as many as the verb works on at once. */
+struct lines {
+    const struct jsonl_verb *verb;
+    const char *name; /* Of the input. */
+    bool keep_going;
+    struct line_reader reader;
+    struct slot *slots;
+    int width, first, n;
+    size_t n_bytes;
+    struct buffer out;
+    int code;
+};
+
 /* Parses one line and starts it. */
-static void slot_begin(struct slot *slot, str text, int64_t number, const struct jsonl_verb *verb, int index)
+static void lines_begin(struct lines *lines, enum line_got got, str text)
 {
-    *slot = (struct slot){.number = number};
-    if (text.n > LONGEST_LINE)
+    const struct jsonl_verb *verb = lines->verb;
+    int index = (lines->first + lines->n++) % lines->width;
+    struct slot *slot = &lines->slots[index];
+    *slot = (struct slot){.number = lines->reader.number, .n_bytes = text.n};
+    lines->n_bytes += text.n;
+    if (got == LINE_TOO_LONG)
         slot->status = error_set(&slot->err, WEIR_E_LIMIT, "", "longer than %d bytes", LONGEST_LINE);
     else if ((slot->line = json_parse(text, &slot->err)) == NULL)
         slot->status = slot->err.status;
@@ -38,83 +61,120 @@ static void slot_begin(struct slot *slot, str text, int64_t number, const struct
         slot->status = verb->begin(verb->user, index, slot->line, &slot->err);
 }
 
-/* Finishes the line and prints its answer. False: the run ends here. */
-static bool slot_finish(struct slot *slot, const struct jsonl_verb *verb, int index, const char *name, bool keep_going,
-                        struct buffer *out, int *code)
+static bool lines_first_is_ready(const struct lines *lines)
 {
+    const struct jsonl_verb *verb = lines->verb;
+    if (lines->n == 0)
+        return false;
+    bool ready = verb->ready == NULL || verb->ready(verb->user, lines->first);
+    return ready || lines->slots[lines->first].status < 0;
+}
+
+/* Finishes the first line and prints its answer. False: the run ends here. */
+static bool lines_finish(struct lines *lines)
+{
+    const struct jsonl_verb *verb = lines->verb;
+    struct slot *slot = &lines->slots[lines->first];
+    struct buffer *out = &lines->out;
     buffer_clear(out);
     if (slot->status >= 0)
-        slot->status = verb->finish(verb->user, index, slot->line, out, &slot->err);
+        slot->status = verb->finish(verb->user, lines->first, slot->line, out, &slot->err);
     if (slot->status >= 0 && out->failed)
         slot->status = error_set(&slot->err, WEIR_E_LIMIT, "", "the answer is larger than %d bytes", LONGEST_ANSWER);
-    if (slot->status < 0) {
+    int status = slot->status;
+    if (status < 0) {
         char message[600];
-        *code = EXIT_FAILED;
-        fprintf(stderr, "weir: %s: line %lld: %s\n", name, (long long)slot->number, error_format(&slot->err, message, sizeof message));
-        if (keep_going)
+        lines->code = EXIT_FAILED;
+        fprintf(stderr, "weir: %s: line %lld: %s\n", lines->name, (long long)slot->number, error_format(&slot->err, message, sizeof message));
+        if (lines->keep_going)
             answer_error(slot->line, &slot->err, out);
     }
     json_decref(slot->line);
-    slot->line = NULL;
-    if (slot->status < 0 && !keep_going)
+    lines->n_bytes -= slot->n_bytes;
+    lines->first = (lines->first + 1) % lines->width;
+    lines->n--;
+    if (status < 0 && !lines->keep_going)
         return false;
     buffer_append_char(out, '\n');
     if (fwrite(out->data, 1, out->n, stdout) == out->n)
         return true;
-    *code = EXIT_FAILED; /* weir_main says why. */
+    lines->code = EXIT_FAILED; /* weir_main says why. */
     return false;
+}
+
+/* Until a line comes, where one is wanted, or an answer gets on. Who reads the answers gets those that are there. */
+static bool lines_wait(struct lines *lines, bool for_input)
+{
+    struct pollfd fds[2];
+    nfds_t n = 0;
+    if (for_input)
+        fds[n++] = (struct pollfd){.fd = lines->reader.fd, .events = POLLIN};
+    if (lines->n > 0)
+        fds[n++] = (struct pollfd){.fd = lines->verb->wake_fd, .events = POLLIN};
+    if (fflush(stdout) != 0) {
+        lines->code = EXIT_FAILED;
+        return false;
+    }
+    poll(fds, n, -1);
+    return true;
+}
+
+static void lines_run(struct lines *lines)
+{
+    bool open = true;
+    for (bool go_on = true; go_on && (open || lines->n > 0);) {
+        if (lines_first_is_ready(lines)) {
+            go_on = lines_finish(lines);
+            continue;
+        }
+        bool has_room = open && lines->n < lines->width && (lines->n == 0 || lines->n_bytes < MOST_BYTES_AHEAD);
+        str text = {NULL, 0};
+        enum line_got got = has_room ? line_reader_next(&lines->reader, &text) : LINE_NOT_YET;
+        if (got == LINE_END)
+            open = false;
+        else if (got == LINE_NOT_YET)
+            go_on = lines_wait(lines, has_room);
+        else if (got == LINE_TOO_LONG || (text = str_trim(text)).n > 0)
+            lines_begin(lines, got, text);
+    }
 }
 
 int jsonl_run_verb(const char *path, bool keep_going, const struct jsonl_verb *verb)
 {
-    bool standard = path == NULL || strcmp(path, "-") == 0, open = true;
-    const char *name = standard ? "standard input" : path;
-    FILE *in = standard ? stdin : fopen(path, "re");
-    if (in == NULL) {
+    bool standard = path == NULL || strcmp(path, "-") == 0;
+    int fd = standard ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
         fprintf(stderr, "weir: %s: %s\n", path, strerror(errno));
         return EXIT_FAILED;
     }
-    struct buffer out;
-    buffer_init(&out, LONGEST_ANSWER);
-    struct slot slots[JSONL_MOST_AT_ONCE];
-    int width = verb->at_once > 1 ? verb->at_once : 1, first = 0, n = 0, code = EXIT_DONE;
-    char *text = NULL;
-    size_t capacity = 0;
-    int64_t number = 0;
-    for (bool go_on = true; go_on;) {
-        ssize_t length = open && n < width ? getline(&text, &capacity, in) : -1;
-        if (length >= 0) {
-            number++;
-            str trimmed = str_trim((str){text, (size_t)length});
-            if (trimmed.n == 0)
-                continue;
-            int index = (first + n++) % width;
-            slot_begin(&slots[index], trimmed, number, verb, index);
-            continue;
-        }
-        open = open && n == width;
-        if (n == 0)
-            break;
-        go_on = slot_finish(&slots[first], verb, first, name, keep_going, &out, &code);
-        first = (first + 1) % width;
-        n--;
+    struct lines lines = {.verb = verb, .name = standard ? "standard input" : path, .keep_going = keep_going,
+                          .width = verb->at_once > 1 ? verb->at_once : 1, .code = EXIT_DONE};
+    line_reader_init(&lines.reader, fd, LONGEST_LINE);
+    buffer_init(&lines.out, LONGEST_ANSWER);
+    lines.slots = calloc((size_t)lines.width, sizeof *lines.slots);
+    if (lines.slots == NULL) {
+        fprintf(stderr, "weir: %s: out of memory\n", lines.name);
+        lines.code = EXIT_FAILED;
+    } else {
+        lines_run(&lines);
     }
-    for (; n > 0; n--, first = (first + 1) % width) {
-        if (slots[first].status >= 0 && verb->drop != NULL)
-            verb->drop(verb->user, first);
-        json_decref(slots[first].line);
+    for (; lines.n > 0; lines.n--, lines.first = (lines.first + 1) % lines.width) {
+        if (lines.slots[lines.first].status >= 0 && verb->drop != NULL)
+            verb->drop(verb->user, lines.first);
+        json_decref(lines.slots[lines.first].line);
     }
-    if (ferror(in)) {
-        fprintf(stderr, "weir: %s: %s\n", name, strerror(errno));
-        code = EXIT_FAILED;
+    if (lines.reader.failed != 0) {
+        fprintf(stderr, "weir: %s: %s\n", lines.name, strerror(lines.reader.failed));
+        lines.code = EXIT_FAILED;
     }
     if (fflush(stdout) != 0)
-        code = EXIT_FAILED;
-    free(text);
-    buffer_release(&out);
+        lines.code = EXIT_FAILED;
+    free(lines.slots);
+    buffer_release(&lines.out);
+    line_reader_release(&lines.reader);
     if (!standard)
-        fclose(in);
-    return code;
+        close(fd);
+    return lines.code;
 }
 
 /* The simple form: a line is answered before the next is read. */

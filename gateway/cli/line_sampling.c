@@ -35,6 +35,8 @@ int line_sampling(const json_t *line, struct sampling *s, str stops[SAMPLING_MAX
         json_member_bool(line, "context_shift", &s->context_shift, err) < 0 || override_int(line, "n_keep", &s->n_keep, err) < 0 ||
         (status = json_member_i64(line, "seed", &seed, err)) < 0)
         return WEIR_E_INVALID;
+    if (json_object_get(line, "max_tokens") != NULL && (s->max_tokens == 0 || s->max_tokens < -1))
+        return error_set(err, WEIR_E_INVALID, "max_tokens", "%d: must be at least 1, or -1: as far as the context goes", s->max_tokens);
     if (status == 1) {
         s->seed = (uint64_t)seed;
         s->seeded = true;

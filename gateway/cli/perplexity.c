@@ -88,16 +88,12 @@ int eval_perplexity(int argc, char **argv)
     size_t n_tokens = 0;
     const struct cli_option table[] = {
         {.name = "model", .text = &model},         {.name = "text", .text = &text, .required = true}, {.name = "adapter", .text = &options.adapter},
-        {.name = "precision", .text = &precision}, {.name = "threads", .number = &threads},           {.name = "json", .flag = &as_json},
+        {.name = "precision", .text = &precision}, CLI_THREADS(threads),           {.name = "json", .flag = &as_json},
         {0},
     };
     int parsed = cli_parse(&verb, argc, argv, table, NULL);
     if (parsed != 0)
         return parsed > 0 ? EXIT_DONE : EXIT_USAGE;
-    if (threads < 0 || threads > 1024) {
-        fprintf(stderr, "weir eval perplexity: --threads: %lld is not from 0 to 1024\n", (long long)threads);
-        return EXIT_USAGE;
-    }
     options.n_threads = (int)threads;
     if (cli_precision(precision, &options.precision, &err) < 0 || cli_chat_model(model, path, sizeof path, &err) < 0 ||
         cli_perplexity(path, &options, text, &perplexity, &n_tokens, &err) < 0)

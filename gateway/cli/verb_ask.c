@@ -66,11 +66,11 @@ static int run(int argc, char **argv)
     int n = 0;
     const struct cli_option options[] = {{.name = "config", .text = &talk.config}, {.name = "url", .text = &talk.url},
                                          {.name = "ca-file", .text = &talk.ca_file}, {.name = "model", .text = &talk.model, .words = true},
-                                         {.name = "system", .text = &system, .words = true}, {.name = "max-tokens", .number = &max_tokens}, {0}};
+                                         {.name = "system", .text = &system, .words = true}, {.name = "max-tokens", .number = &max_tokens, .most = INT32_MAX}, {0}};
     int parsed = cli_parse(&verb_ask, argc, argv, options, &n);
     if (parsed != 0)
         return parsed > 0 ? EXIT_DONE : EXIT_USAGE;
-    if (n > 1 || (n == 0 && isatty(STDIN_FILENO)) || max_tokens < 0 || max_tokens > INT32_MAX) {
+    if (n > 1 || (n == 0 && isatty(STDIN_FILENO))) {
         fputs(help, stderr);
         return EXIT_USAGE;
     }

@@ -245,15 +245,9 @@ static int check(struct bench *bench, bool prompt_given, struct error *err)
         return error_set(err, WEIR_E_INVALID, "--model", "the file has a vocabulary only");
     if (encoder && !prompt_given && bench->n_prompt > bench->info->n_context)
         bench->n_prompt = bench->info->n_context;
-    if (bench->n_prompt < 1 || bench->n_gen < 2 || bench->n_prompt + (encoder ? 0 : bench->n_gen) > bench->info->n_context)
-        return error_set(err, WEIR_E_INVALID, "--prompt", "%lld + %lld tokens must be at least 1 + 2 and at most the context of %d", (long long)bench->n_prompt,
+    if (bench->n_prompt + (encoder ? 0 : bench->n_gen) > bench->info->n_context)
+        return error_set(err, WEIR_E_INVALID, "--prompt", "%lld + %lld tokens are more than the context of %d", (long long)bench->n_prompt,
                          (long long)(encoder ? 0 : bench->n_gen), bench->info->n_context);
-    if (bench->n_sessions < 1 || bench->n_sessions > MAX_SESSIONS)
-        return error_set(err, WEIR_E_INVALID, "--sessions", "must be 1 to %d", MAX_SESSIONS);
-    if (bench->n_batch < 1 || bench->n_batch > 1024)
-        return error_set(err, WEIR_E_INVALID, "--batch", "must be 1 to 1024");
-    if (bench->n_runs < 5 || bench->n_runs > MAX_RUNS)
-        return error_set(err, WEIR_E_INVALID, "--runs", "must be 5 to %d", MAX_RUNS);
     return 0;
 }
 
@@ -281,10 +275,10 @@ static int run(int argc, char **argv)
     int64_t n_threads = 0;
     bool as_json = false;
     struct bench bench = {.n_prompt = -1, .n_gen = 128, .n_sessions = 1, .n_batch = 1, .n_runs = 5, .random = 88172645463325252ULL};
-    const struct cli_option options[] = {{.name = "model", .text = &given},         {.name = "threads", .number = &n_threads},
-                                         {.name = "prompt", .number = &bench.n_prompt}, {.name = "gen", .number = &bench.n_gen},
-                                         {.name = "sessions", .number = &bench.n_sessions}, {.name = "batch", .number = &bench.n_batch},
-                                         {.name = "runs", .number = &bench.n_runs}, {.name = "precision", .text = &precision}, {.name = "kv", .text = &kv},
+    const struct cli_option options[] = {{.name = "model", .text = &given},         CLI_THREADS(n_threads),
+                                         {.name = "prompt", .number = &bench.n_prompt, .least = 1, .most = INT32_MAX}, {.name = "gen", .number = &bench.n_gen, .least = 2, .most = INT32_MAX},
+                                         {.name = "sessions", .number = &bench.n_sessions, .least = 1, .most = MAX_SESSIONS}, {.name = "batch", .number = &bench.n_batch, .least = 1, .most = 1024},
+                                         {.name = "runs", .number = &bench.n_runs, .least = 5, .most = MAX_RUNS}, {.name = "precision", .text = &precision}, {.name = "kv", .text = &kv},
                                          {.name = "json", .flag = &as_json},        {0}};
     int status = cli_parse(&verb_bench, argc, argv, options, NULL);
     if (status != 0)
@@ -292,10 +286,6 @@ static int run(int argc, char **argv)
     struct error err = {0};
     char path[4096];
     struct model_options model_options = {.n_threads = (int)n_threads};
-    if (n_threads < 0 || n_threads > 256) {
-        error_set(&err, WEIR_E_INVALID, "--threads", "must be 0 to 256");
-        return cli_fail("bench", &err);
-    }
     if (cli_precision(precision, &model_options.precision, &err) < 0 || cli_kv(kv, NULL, &model_options, &err) < 0 || cli_chat_model(given, path, sizeof path, &err) < 0)
         return cli_fail("bench", &err);
     int64_t opened_us = clock_now_us();

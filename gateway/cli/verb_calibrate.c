@@ -75,8 +75,8 @@ static int calibrate_run(int argc, char **argv)
     struct error err;
     const struct cli_option options[] = {
         {"head", .text = &head, .required = true}, {"data", .text = &data, .required = true}, {"out", .text = &out_path, .required = true},
-        {"method", .text = &method},               {"confidence", .real = &confidence},       {"encoder", .text = &encoder_path},
-        {"precision", .text = &precision},         {"threads", .number = &threads},           {"json", .flag = &as_json},
+        {"method", .text = &method},               {"confidence", .real = &confidence, .most = 1},       {"encoder", .text = &encoder_path},
+        {"precision", .text = &precision},         CLI_THREADS(threads),           {"json", .flag = &as_json},
         {"no-encoder", .flag = &no_encoder},       {"quiet", .flag = &quiet},                 {"about", .text = &about}, {0},
     };
     int status = cli_parse(&verb_calibrate, argc, argv, options, NULL);

@@ -84,14 +84,10 @@ static int run(int argc, char **argv)
     int64_t max_tokens = 0;
     const struct cli_option options[] = {{.name = "config", .text = &talk.config}, {.name = "url", .text = &talk.url},
                                          {.name = "ca-file", .text = &talk.ca_file}, {.name = "model", .text = &talk.model, .words = true},
-                                         {.name = "system", .text = &system, .words = true}, {.name = "max-tokens", .number = &max_tokens}, {0}};
+                                         {.name = "system", .text = &system, .words = true}, {.name = "max-tokens", .number = &max_tokens, .most = INT32_MAX}, {0}};
     int parsed = cli_parse(&verb_chat, argc, argv, options, NULL);
     if (parsed != 0)
         return parsed > 0 ? EXIT_DONE : EXIT_USAGE;
-    if (max_tokens < 0 || max_tokens > INT32_MAX) {
-        fputs(help, stderr);
-        return EXIT_USAGE;
-    }
     talk.max_tokens = (int)max_tokens;
     struct error err = {0};
     struct talker talker;

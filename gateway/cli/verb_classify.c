@@ -58,7 +58,7 @@ static int classify_run(int argc, char **argv)
     struct model *model;
     struct error err;
     const struct cli_option options[] = {
-        {"model", .text = &path}, {"precision", .text = &precision},  {"threads", .number = &threads},
+        {"model", .text = &path}, {"precision", .text = &precision},  CLI_THREADS(threads),
         {"input", .text = &input}, {"keep-going", .flag = &keep_going}, {0},
     };
     int status = cli_parse(&verb_classify, argc, argv, options, NULL);

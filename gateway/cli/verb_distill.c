@@ -13,13 +13,13 @@ static int distill_run(int argc, char **argv)
     bool quiet = false;
     struct error err;
     const struct cli_option options[] = {
-        {"model", .text = &encoder_path}, {"data", .text = &data}, {"out", .text = &out_path, .required = true}, {"dims", .number = &dims},
-        {"seed", .number = &seed}, {"precision", .text = &precision}, {"threads", .number = &threads}, {"quiet", .flag = &quiet}, {0},
+        {"model", .text = &encoder_path}, {"data", .text = &data}, {"out", .text = &out_path, .required = true}, {"dims", .number = &dims, .least = 16, .most = 512},
+        {"seed", .number = &seed, CLI_ANY}, {"precision", .text = &precision}, CLI_THREADS(threads), {"quiet", .flag = &quiet}, {0},
     };
     int status = cli_parse(&verb_distill, argc, argv, options, NULL);
     if (status != 0)
         return status > 0 ? EXIT_DONE : EXIT_USAGE;
-    if (dims < 0 || dims > 512 || dims % 16 != 0) {
+    if (dims % 16 != 0) {
         fprintf(stderr, "weir distill: --dims: a multiple of 16 up to 512, not %lld\n", (long long)dims);
         return EXIT_USAGE;
     }

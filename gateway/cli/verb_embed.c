@@ -56,7 +56,7 @@ static int embed_run(int argc, char **argv)
     struct embed embed = {0};
     struct error err;
     const struct cli_option options[] = {
-        {"model", .text = &path},      {"precision", .text = &precision}, {"threads", .number = &threads}, {"tokens", .flag = &embed.tokens},
+        {"model", .text = &path},      {"precision", .text = &precision}, CLI_THREADS(threads), {"tokens", .flag = &embed.tokens},
         {"input", .text = &input},     {"keep-going", .flag = &keep_going}, {0},
     };
     int status = cli_parse(&verb_embed, argc, argv, options, NULL);

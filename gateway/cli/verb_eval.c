@@ -31,9 +31,9 @@ static int eval_run(int argc, char **argv)
     struct error err;
     const struct cli_option options[] = {
         {"head", .text = &head_path},   {"data", .text = &data, .required = true}, {"encoder", .text = &encoder_path},
-        {"precision", .text = &precision}, {"threads", .number = &threads},       {"json", .flag = &as_json},
+        {"precision", .text = &precision}, CLI_THREADS(threads),       {"json", .flag = &as_json},
         {"no-encoder", .flag = &no_encoder}, {"picture", .text = &picture},
-        {"max-regret", .real = &max_regret}, {0},
+        {"max-regret", .real = &max_regret, .least = 0, .most = 1}, {0},
     };
     int status = cli_parse(&verb_eval, argc, argv, options, NULL);
     if (status != 0)
@@ -52,10 +52,6 @@ static int eval_run(int argc, char **argv)
             fprintf(stderr, "weir eval: --picture: SVG (name.svg) or HTML (name.html) is drawn, not *%s\n", not_drawn[i]);
             return EXIT_USAGE;
         }
-    if (!isnan(max_regret) && !(max_regret >= 0 && max_regret <= 1)) {
-        fprintf(stderr, "weir eval: --max-regret: 0 to 1, not %g\n", max_regret);
-        return EXIT_USAGE;
-    }
     status = head_open(&head, head_path, &err);
     limits.low = limits.high = status == 0 && !isnan(max_regret) ? head_threshold(head, max_regret) : 0;
     if (status < 0 || (!no_encoder && encoder_line_open(encoder_path, precision, threads, &encoder, &err) < 0) ||

@@ -43,14 +43,14 @@ static int run(int argc, char **argv)
         {.name = "model", .text = &model, .required = true}, {.name = "out", .text = &out, .required = true},
         {.name = "text", .text = &text, .required = true},   {.name = "check", .text = &check},
         {.name = "matrices", .text = &options.matrices},     {.name = "layers", .text = &layers},
-        {.name = "rank", .number = &rank},                   {.name = "keep", .real = &options.keep},
+        {.name = "rank", .number = &rank, .least = 1, .most = 1 << 20},                   {.name = "keep", .real = &options.keep, .most = 1},
         {0},
     };
     int parsed = cli_parse(&verb_factorise, argc, argv, table, NULL);
     if (parsed != 0)
         return parsed > 0 ? EXIT_DONE : EXIT_USAGE;
-    if ((rank != 0) == (options.keep != 0) || rank < 0 || rank > 1 << 20) {
-        fprintf(stderr, "weir factorise: either --rank (above 0) or --keep is expected\n`weir factorise --help` explains its options.\n");
+    if ((rank != 0) == (options.keep != 0)) {
+        fprintf(stderr, "weir factorise: either --rank or --keep (above 0) is expected\n`weir factorise --help` explains its options.\n");
         return EXIT_USAGE;
     }
     options.rank = (int)rank;

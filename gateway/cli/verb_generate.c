@@ -1,21 +1,18 @@
 /* weir generate: JSON Lines of prompts to answers of the local model, several side by side, in order. */
 #include "api/answer_shape.h"
-#include "api/probe.h"
+#include "cli/generation.h"
 #include "cli/line_sampling.h"
 #include "cli/model_options.h"
-#include "cli/train_line.h"
 
-#include <math.h>
+/* Lines ahead of the answer that is printed next, for each session: its neighbours find work for as long as it is eight times longer. */
+enum { MOST_SESSIONS = 64, LINES_A_SESSION = 8 };
 
 struct generate {
     struct model *model;
-    struct engine *engine;
+    struct generations generations;
     struct sampling sampling;  /* From the command line; a line's own members win. */
     const char *stop;
-    struct session *sessions[JSONL_MOST_AT_ONCE];
-    struct ids prompts[JSONL_MOST_AT_ONCE]; /* Of training lines. */
-    bool train_lines, probes, self_checks;
-    struct grammar *grammar;   /* Of the command line. */
+    bool train_lines;
 };
 
 extern const struct verb verb_generate;
@@ -38,135 +35,91 @@ static int line_prompt(const struct generate *generate, const json_t *line, stru
     int status = json_member_array(line, "messages", &messages, err);
     if (status < 0)
         return status;
-    if (status == 1)
-        return model_chat_ids(generate->model, messages, json_object_get(line, "tools"), prompt, err);
-    return jsonl_ids(line, "ids", &prompt->data, &prompt->n, err);
-}
-
-/* Waits for the whole answer. */
-static int collect(struct session *session, struct buffer *text, struct ids *ids, struct buffer *logprobs, struct confidence *confidence,
-                   enum finish_reason *reason, struct usage *usage, struct error *err)
-{
-    struct session_event event;
-    while (session_wait(session, &event, -1) == 1) {
-        if (event.kind == SESSION_TOKEN) {
-            buffer_append_str(text, event.text);
-            for (int i = 0; i < event.n_tokens; i++) {
-                const struct token_logprob *token = event.logprobs != NULL ? &event.logprobs[i] : NULL;
-                if (token != NULL)
-                    confidence_add(confidence, token);
-                if (ids_append(ids, event.tokens[i]) < 0)
-                    return error_set(err, WEIR_E_MEMORY, "", "out of memory");
-                if (event.logprobs != NULL)
-                    buffer_printf(logprobs, "%s%.4f", logprobs->n > 0 ? "," : "", (double)event.logprobs[i].logprob);
-            }
-            continue;
-        }
-        *reason = event.reason;
-        *usage = event.usage;
-        if (event.reason != FINISH_ERROR)
-            return text->failed ? error_set(err, WEIR_E_LIMIT, "", "the answer is too long") : 0;
-        if (err != NULL)
-            *err = *event.error;
-        return event.error->status;
+    if (status == 1 && json_array_size(messages) == 0)
+        return error_set(err, WEIR_E_INVALID, "messages", "is empty: there is nothing to answer");
+    if (status == 1) {
+        status = model_chat_ids(generate->model, messages, json_object_get(line, "tools"), prompt, err);
+        return status < 0 && err->where[0] == '\0' ? error_prefix(err, "messages") : status; /* The template's own word. */
     }
-    return error_set(err, WEIR_E_STATE, "", "the session ended without saying why");
+    return jsonl_ids(line, "ids", &prompt->data, &prompt->n, err);
 }
 
 static int generate_begin(void *user, int index, const json_t *line, struct error *err)
 {
     struct generate *generate = user;
-    struct sampling sampling = generate->sampling;
-    str stops[SAMPLING_MAX_STOPS];
-    struct ids prompt = {0};
-    if (generate->stop != NULL) {
-        stops[0] = str_of(generate->stop);
-        sampling.stops = stops;
-        sampling.n_stops = 1;
-    }
-    int status = line_sampling(line, &sampling, stops, err);
-    struct grammar *grammar = NULL;
+    struct generation *one = generations_place(&generate->generations, index);
     const char *field;
+    one->sampling = generate->sampling;
+    if (generate->stop != NULL) {
+        one->stops[0] = str_of(generate->stop);
+        one->sampling.stops = one->stops;
+        one->sampling.n_stops = 1;
+    }
+    int status = line_sampling(line, &one->sampling, one->stops, err);
     if (status == 0)
-        status = answer_shape_parse(line, &grammar, &field, err);
-    if (grammar != NULL)
-        sampling.grammar = grammar;
+        status = answer_shape_parse(line, &one->grammar, &field, err);
+    if (one->grammar != NULL)
+        one->sampling.grammar = one->grammar;
     if (status == 0)
-        status = line_prompt(generate, line, &prompt, err);
+        status = line_prompt(generate, line, &one->prompt, err);
     if (status == 0)
-        status = engine_submit(generate->engine, prompt.data, prompt.n, &sampling, NULL, NULL, &generate->sessions[index], err);
-    grammar_free(grammar);
-    if (status == 0 && generate->train_lines)
-        generate->prompts[index] = prompt;
+        generations_add(&generate->generations, one);
     else
-        ids_release(&prompt);
+        generation_clear(&generate->generations, one);
     return status;
 }
 
-static int print_train_line(struct generate *generate, int index, const json_t *line, const struct ids *ids, struct train_line *answer, struct buffer *out,
-                            struct error *err)
+static bool generate_ready(void *user, int index)
 {
-    const char *adapter = generate->sampling.adapter;
-    const struct ids *prompt = &generate->prompts[index];
-    int status = 0;
-    answer->probe = answer->self_check = NAN;
-    if (generate->probes)
-        status = probe_ask(PROBE_QUESTION, generate->engine, generate->model, adapter, prompt, NULL, &answer->probe, err);
-    if (status == 0 && generate->self_checks)
-        status = probe_ask(PROBE_ANSWER, generate->engine, generate->model, adapter, prompt, ids, &answer->self_check, err);
-    if (status == 0)
-        train_line_print(line, answer, out);
-    return status;
+    struct generate *generate = user;
+    generations_advance(&generate->generations);
+    return generate->generations.places[index].state == GENERATION_DONE;
+}
+
+static void print_answer(const struct generate *generate, const json_t *line, const struct generation *one, struct buffer *out)
+{
+    jsonl_begin(line, out);
+    jsonl_name(out, "ids");
+    buffer_append_char(out, '[');
+    for (size_t i = 0; i < one->ids.n; i++)
+        buffer_printf(out, "%s%d", i > 0 ? "," : "", one->ids.data[i]);
+    buffer_append_char(out, ']');
+    jsonl_name(out, "text");
+    buffer_append_json_string(out, buffer_str(&one->text));
+    jsonl_name(out, "finish_reason");
+    buffer_append_json_string(out, str_of(reasons[one->reason]));
+    if (generate->sampling.logprobs) {
+        jsonl_name(out, "logprobs");
+        buffer_printf(out, "[" STR_FMT "]", STR_ARG(buffer_str(&one->logprobs)));
+    }
+    if (one->usage.dropped_tokens > 0) {
+        jsonl_name(out, "dropped_tokens");
+        buffer_printf(out, "%d", one->usage.dropped_tokens);
+    }
+    buffer_append_char(out, '}');
 }
 
 static int generate_finish(void *user, int index, const json_t *line, struct buffer *out, struct error *err)
 {
     struct generate *generate = user;
-    struct ids ids = {0};
-    struct buffer text, logprobs;
-    enum finish_reason reason = FINISH_NONE;
-    struct usage usage = {0};
-    struct train_line answer = {.confidence = {0}};
-    buffer_init(&text, 64 << 20);
-    buffer_init(&logprobs, 64 << 20);
-    int status = collect(generate->sessions[index], &text, &ids, &logprobs, &answer.confidence, &reason, &usage, err);
-    if (status == 0 && generate->train_lines) {
-        answer.text = buffer_str(&text);
-        status = print_train_line(generate, index, line, &ids, &answer, out, err);
-    } else if (status == 0) {
-        jsonl_begin(line, out);
-        jsonl_name(out, "ids");
-        buffer_append_char(out, '[');
-        for (size_t i = 0; i < ids.n; i++)
-            buffer_printf(out, "%s%d", i > 0 ? "," : "", ids.data[i]);
-        buffer_append_char(out, ']');
-        jsonl_name(out, "text");
-        buffer_append_json_string(out, buffer_str(&text));
-        jsonl_name(out, "finish_reason");
-        buffer_append_json_string(out, str_of(reasons[reason]));
-        if (generate->sampling.logprobs) {
-            jsonl_name(out, "logprobs");
-            buffer_printf(out, "[" STR_FMT "]", STR_ARG(buffer_str(&logprobs)));
-        }
-        if (usage.dropped_tokens > 0) {
-            jsonl_name(out, "dropped_tokens");
-            buffer_printf(out, "%d", usage.dropped_tokens);
-        }
-        buffer_append_char(out, '}');
+    struct generation *one = &generate->generations.places[index];
+    int status = one->status;
+    if (status < 0) {
+        *err = one->err;
+    } else if (generate->train_lines) {
+        struct train_line answer = {.text = buffer_str(&one->text), .confidence = one->confidence, .self_check = one->self_check, .probe = one->probe};
+        train_line_print(line, &answer, out);
+    } else {
+        print_answer(generate, line, one, out);
     }
-    session_free(generate->sessions[index]);
-    ids_release(&generate->prompts[index]);
-    ids_release(&ids);
-    buffer_release(&text);
-    buffer_release(&logprobs);
+    generation_clear(&generate->generations, one);
     return status;
 }
 
 static void generate_drop(void *user, int index)
 {
     struct generate *generate = user;
-    session_free(generate->sessions[index]);
-    ids_release(&generate->prompts[index]);
+    generation_clear(&generate->generations, &generate->generations.places[index]);
 }
 
 static void print_stats(struct engine *engine)
@@ -191,9 +144,9 @@ static int load_grammar(const char *gbnf, const char *schema, struct grammar **o
     buffer_init(&text, 4 << 20);
     int status = file_read(path, &text, err);
     if (status == 0 && gbnf != NULL) {
-        status = grammar_of_gbnf(out, buffer_str(&text), err);
+        status = grammar_of_gbnf(out, str_after_mark(buffer_str(&text)), err);
     } else if (status == 0) {
-        json_t *document = json_parse(buffer_str(&text), err);
+        json_t *document = json_parse(str_after_mark(buffer_str(&text)), err);
         status = document != NULL ? grammar_of_schema(out, document, err) : err->status;
         json_decref(document);
     }
@@ -217,26 +170,26 @@ static int generate_run(int argc, char **argv)
         {"kv-budget", .text = &kv_budget},
         {"speculate", .text = &speculate},
         {"context-shift", .flag = &shift},
-        {"keep", .number = &keep},
+        {"keep", .number = &keep, .most = INT32_MAX},
         {"logprobs", .flag = &logprobs},
         {"train-lines", .flag = &train_lines},
         {"probe", .flag = &probes},
         {"self-check", .flag = &self_checks},
         {"stats", .flag = &stats},
         {"precision", .text = &precision},
-        {"threads", .number = &threads},
-        {"max-tokens", .number = &max_tokens},
-        {"temperature", .real = &temperature},
-        {"top-k", .number = &top_k},
-        {"top-p", .real = &top_p},
-        {"min-p", .real = &min_p},
-        {"repetition-penalty", .real = &repetition},
-        {"presence-penalty", .real = &presence},
-        {"frequency-penalty", .real = &frequency},
-        {"seed", .number = &seed},
+        CLI_THREADS(threads),
+        {"max-tokens", .number = &max_tokens, .least = -1, .most = INT32_MAX},
+        {"temperature", .real = &temperature, .most = 1e6},
+        {"top-k", .number = &top_k, .most = 1e9},
+        {"top-p", .real = &top_p, .most = 1},
+        {"min-p", .real = &min_p, .most = 1},
+        {"repetition-penalty", .real = &repetition, .most = 100},
+        {"presence-penalty", .real = &presence, .least = -100, .most = 100},
+        {"frequency-penalty", .real = &frequency, .least = -100, .most = 100},
+        {"seed", .number = &seed, CLI_ANY},
         {"stop", .text = &stop},
         {"ignore-eos", .flag = &ignore_eos},
-        {"sessions", .number = &sessions},
+        {"sessions", .number = &sessions, .least = 1, .most = MOST_SESSIONS},
         {"grammar", .text = &gbnf},
         {"json-schema", .text = &schema},
         {"input", .text = &input},
@@ -246,8 +199,8 @@ static int generate_run(int argc, char **argv)
     int status = cli_parse(&verb_generate, argc, argv, options, NULL);
     if (status != 0)
         return status > 0 ? EXIT_DONE : EXIT_USAGE;
-    if (sessions < 1 || sessions > JSONL_MOST_AT_ONCE) {
-        fprintf(stderr, "weir generate: --sessions: 1 to %d\n", JSONL_MOST_AT_ONCE);
+    if (max_tokens == 0) {
+        fprintf(stderr, "weir generate: --max-tokens: at least 1, or -1: as far as the context goes\n");
         return EXIT_USAGE;
     }
     if ((probes || self_checks) && !train_lines) {
@@ -255,38 +208,48 @@ static int generate_run(int argc, char **argv)
         return EXIT_USAGE;
     }
     struct error err;
-    struct generate generate = {.stop = stop, .train_lines = train_lines, .probes = probes, .self_checks = self_checks};
+    struct generate generate = {.stop = stop, .train_lines = train_lines};
+    struct grammar *grammar = NULL; /* Of the command line. */
+    struct engine *engine = NULL;
     struct model_options model_options = {.adapter = adapter, .n_threads = (int)threads};
     struct engine_options engine_options = {0};
     char path[4096];
     if (cli_precision(precision, &model_options.precision, &err) < 0 || cli_kv(kv, kv_budget, &model_options, &err) < 0 || cli_chat_model(model_path, path, sizeof path, &err) < 0)
         return cli_fail("generate", &err);
-    if (load_grammar(gbnf, schema, &generate.grammar, &err) < 0)
+    if (load_grammar(gbnf, schema, &grammar, &err) < 0)
         return cli_fail("generate", &err);
     generate.sampling = (struct sampling){
         .temperature = (float)temperature, .top_k = (int)top_k, .top_p = (float)top_p, .min_p = (float)min_p,
         .repetition_penalty = (float)repetition, .presence_penalty = (float)presence, .frequency_penalty = (float)frequency,
         .seeded = seed >= 0, .seed = (uint64_t)seed, .max_tokens = (int)max_tokens, .ignore_end = ignore_eos,
-        .context_shift = shift, .n_keep = (int)keep, .adapter = use, .grammar = generate.grammar, .logprobs = logprobs || train_lines,
+        .context_shift = shift, .n_keep = (int)keep, .adapter = use, .grammar = grammar, .logprobs = logprobs || train_lines,
         .n_confidence = train_lines ? 1000000000 : 0};
-    int code = EXIT_FAILED;
+    int code = EXIT_FAILED, n_lines = (int)sessions * LINES_A_SESSION;
     if (model_open(&generate.model, path, &model_options, &err) < 0) {
-        grammar_free(generate.grammar);
+        grammar_free(grammar);
         return cli_fail("generate", &err);
     }
     if (cli_adapters(generate.model, adapters, &err) < 0 || cli_speculate(speculate, &model_options, &engine_options, &err) < 0 ||
-        engine_start(&generate.engine, generate.model, &engine_options, &err) < 0) {
+        engine_start(&engine, generate.model, &engine_options, &err) < 0) {
         code = cli_fail("generate", &err);
     } else {
-        struct jsonl_verb verb = {generate_begin, generate_finish, generate_drop, &generate, (int)sessions};
-        code = jsonl_run_verb(input, keep_going, &verb);
+        struct generations *generations = &generate.generations;
+        if (generations_init(generations, engine, generate.model, n_lines, (int)sessions, &err) < 0) {
+            code = cli_fail("generate", &err);
+        } else {
+            generations->probes = probes;
+            generations->self_checks = self_checks;
+            struct jsonl_verb verb = {generate_begin, generate_ready, generate_finish, generate_drop, &generate, generations->wake_fd, n_lines};
+            code = jsonl_run_verb(input, keep_going, &verb);
+        }
+        generations_release(generations);
         if (stats)
-            print_stats(generate.engine);
-        engine_stop(generate.engine);
+            print_stats(engine);
+        engine_stop(engine);
     }
     model_close(engine_options.draft);
     model_close(generate.model);
-    grammar_free(generate.grammar);
+    grammar_free(grammar);
     return code;
 }
 
@@ -328,7 +291,8 @@ const struct verb verb_generate = {
             "  --ignore-eos            goes on past end tokens\n"
             "  --json-schema FILE      every answer is JSON of this schema\n"
             "  --grammar FILE          every answer is of this grammar (GBNF)\n"
-            "  --sessions N            prompts worked on side by side, at most 64 (default 16); the answers don't depend on it\n"
+            "  --sessions N            prompts worked on side by side, at most 64 (default 16); the answers don't depend on it. They are\n"
+            "                          printed in order: one that is finished waits for those before it, and up to 8 N lines are read ahead\n"
             "  --input FILE            instead of standard input\n"
             "  --keep-going            a bad line is answered with {\"id\", \"error\"} and the next one is read\n",
     .run = generate_run,

@@ -94,7 +94,7 @@ static int run(int argc, char **argv)
     int n = 0;
     const struct cli_option options[] = {{.name = "config", .text = &config_path}, {.name = "tenant", .text = &tenant, .words = true}, {.name = "name", .text = &name, .words = true},
                                          {.name = "budget-usd", .text = &budget, .words = true}, {.name = "period", .text = &period, .words = true},
-                                         {.name = "per-minute", .number = &per_minute}, {.name = "json", .flag = &as_json}, {0}};
+                                         {.name = "per-minute", .number = &per_minute, CLI_ANY}, {.name = "json", .flag = &as_json}, {0}};
     int parsed = cli_parse(&verb_keys, argc, argv, options, &n);
     if (parsed != 0)
         return parsed > 0 ? EXIT_DONE : EXIT_USAGE;

@@ -142,13 +142,13 @@ static int run(int argc, char **argv)
     const char *config_path = NULL, *folder = NULL;
     int64_t top = 0;
     int n = 0;
-    const struct cli_option options[] = {{.name = "config", .text = &config_path}, {.name = "folder", .text = &folder}, {.name = "top", .number = &top},
+    const struct cli_option options[] = {{.name = "config", .text = &config_path}, {.name = "folder", .text = &folder}, {.name = "top", .number = &top, .least = 1, .most = KNOWLEDGE_MOST_HITS},
                                          {.name = "json", .flag = &state.as_json}, {0}};
     int parsed = cli_parse(&verb_knowledge, argc, argv, options, &n);
     if (parsed != 0)
         return parsed > 0 ? EXIT_DONE : EXIT_USAGE;
     bool indexes = n == 1 && strcmp(argv[1], "index") == 0, searches = n == 2 && strcmp(argv[1], "search") == 0;
-    if ((!indexes && !searches) || top < 0 || top > KNOWLEDGE_MOST_HITS || (indexes && top != 0) || (searches && folder != NULL)) {
+    if ((!indexes && !searches) || (indexes && top != 0) || (searches && folder != NULL)) {
         fputs(help, stderr);
         return EXIT_USAGE;
     }

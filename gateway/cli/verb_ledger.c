@@ -1,6 +1,7 @@
 /* weir ledger: questions to the decision log, and its verification. Read-only. */
 #include "cli/cli.h"
 #include "config/config.h"
+#include "ledger/schema.h"
 #include "ledger/verify.h"
 
 #include <sqlite3.h>
@@ -17,7 +18,8 @@ static const char help[] =
     "may be read while Weir runs, with sqlite3 too.\n\n"
     "  weir ledger query \"SELECT answered, count(*), sum(cost_nusd)/1e9 FROM request GROUP BY 1\"\n\n"
     "verify recomputes the hash of every row and the root of every checkpoint, and names the first row that was changed,\n"
-    "dropped or moved. Exit code 1: the ledger does not verify.\n\n"
+    "dropped or moved. Exit code 1: the ledger does not verify. A copy on read-only media is taken as it is: where a -wal file lies beside\n"
+    "it that SQLite cannot read there, unread_wal_bytes says so, and its rows are not among those that were verified.\n\n"
     "  --config FILE   the weir.yaml whose data folder is meant\n"
     "  --file F        this ledger.db\n"
     "  --limit N       without SQL: at most this many rows [20]\n";
@@ -56,16 +58,29 @@ static void print_row(sqlite3_stmt *statement, struct buffer *out)
     buffer_append_text(out, "}\n");
 }
 
+static void say_unread(const char *path, int64_t n_bytes)
+{
+    if (n_bytes > 0)
+        fprintf(stderr, "weir ledger: %s-wal: its %lld bytes were not read: SQLite can do so only where it may write beside them. What they add is not "
+                        "in this answer; with a copy of both files in a folder that can be written it is\n", path, (long long)n_bytes);
+}
+
 static int query(const char *path, const char *sql, struct error *err)
 {
     sqlite3 *db = NULL;
     sqlite3_stmt *statement = NULL;
-    int code = sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL);
-    if (code == SQLITE_OK)
-        sqlite3_busy_timeout(db, 2000);
+    int64_t unread_bytes;
+    if (sqlite_open_still(&db, path, &unread_bytes, err) < 0) {
+        sqlite3_close(db);
+        return err->status;
+    }
+    say_unread(path, unread_bytes);
     const char *rest = NULL;
-    if (code == SQLITE_OK)
-        code = sqlite3_prepare_v2(db, sql, -1, &statement, &rest);
+    int code = sqlite3_prepare_v2(db, sql, -1, &statement, &rest);
+    if (code == SQLITE_OK && statement == NULL) {
+        sqlite3_close(db);
+        return error_set(err, WEIR_E_INVALID, "SQL", "has no statement");
+    }
     if (code == SQLITE_OK && rest != NULL && str_trim(str_of(rest)).n > 0) {
         sqlite3_finalize(statement);
         sqlite3_close(db);
@@ -91,7 +106,7 @@ static int run(int argc, char **argv)
     const char *config_path = NULL, *file = NULL;
     int64_t limit = 20;
     int n = 0;
-    const struct cli_option options[] = {{.name = "config", .text = &config_path}, {.name = "file", .text = &file}, {.name = "limit", .number = &limit}, {0}};
+    const struct cli_option options[] = {{.name = "config", .text = &config_path}, {.name = "file", .text = &file}, {.name = "limit", .number = &limit, .most = INT32_MAX}, {0}};
     int parsed = cli_parse(&verb_ledger, argc, argv, options, &n);
     if (parsed != 0)
         return parsed > 0 ? EXIT_DONE : EXIT_USAGE;
@@ -116,10 +131,15 @@ static int run(int argc, char **argv)
     }
     if (verifies) {
         struct verify_report report;
-        if (ledger_verify(file, &report, &err) < 0)
+        int status = ledger_verify(file, &report, &err);
+        say_unread(file, report.unread_bytes);
+        if (status < 0)
             return cli_fail("ledger", &err);
-        printf("{\"ok\":true,\"rows\":%lld,\"checkpoints\":%lld,\"rows_under_checkpoint\":%llu,\"root\":\"%s\"}\n", (long long)report.n_rows,
+        printf("{\"ok\":true,\"rows\":%lld,\"checkpoints\":%lld,\"rows_under_checkpoint\":%llu,\"root\":\"%s\"", (long long)report.n_rows,
                (long long)report.n_checkpoints, (unsigned long long)report.verified_size, report.root);
+        if (report.unread_bytes > 0)
+            printf(",\"unread_wal_bytes\":%lld", (long long)report.unread_bytes);
+        printf("}\n");
         return EXIT_DONE;
     }
     snprintf(sql, sizeof sql, "SELECT * FROM request ORDER BY decision_id DESC LIMIT %lld", (long long)limit);

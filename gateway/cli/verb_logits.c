@@ -72,16 +72,12 @@ static int run(int argc, char **argv)
     bool keep_going = false;
     const struct cli_option table[] = {
         {.name = "model", .text = &model},         {.name = "out", .text = &out, .required = true}, {.name = "adapter", .text = &adapter},
-        {.name = "precision", .text = &precision}, {.name = "threads", .number = &threads},         {.name = "input", .text = &in},
+        {.name = "precision", .text = &precision}, CLI_THREADS(threads),         {.name = "input", .text = &in},
         {.name = "keep-going", .flag = &keep_going}, {0},
     };
     int parsed = cli_parse(&verb_logits, argc, argv, table, NULL);
     if (parsed != 0)
         return parsed > 0 ? EXIT_DONE : EXIT_USAGE;
-    if (threads < 0 || threads > 1024) {
-        fprintf(stderr, "weir logits: --threads: %lld is not from 0 to 1024\n", (long long)threads);
-        return EXIT_USAGE;
-    }
     char path[PATH_MAX];
     options.n_threads = (int)threads;
     options.adapter = adapter;

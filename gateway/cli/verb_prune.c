@@ -30,16 +30,12 @@ static int run(int argc, char **argv)
     const struct cli_option table[] = {
         {.name = "model", .text = &model, .required = true}, {.name = "out", .text = &out, .required = true},
         {.name = "text", .text = &text, .required = true},   {.name = "check", .text = &check},
-        {.name = "layers", .number = &layers},               {.name = "heads", .real = &options.heads},
-        {.name = "columns", .real = &options.columns},       {0},
+        {.name = "layers", .number = &layers, .most = 10000},               {.name = "heads", .real = &options.heads, .most = 1},
+        {.name = "columns", .real = &options.columns, .most = 1},       {0},
     };
     int parsed = cli_parse(&verb_prune, argc, argv, table, NULL);
     if (parsed != 0)
         return parsed > 0 ? EXIT_DONE : EXIT_USAGE;
-    if (layers < 0 || layers > 10000) {
-        fprintf(stderr, "weir prune: --layers: %lld is not from 0 to 10000\n", (long long)layers);
-        return EXIT_USAGE;
-    }
     options.n_layers = (int)layers;
     return prune(model, out, text, check != NULL ? check : text, &options, &err) < 0 ? cli_fail("prune", &err) : EXIT_DONE;
 }

@@ -188,7 +188,7 @@ static int answer_messages(struct explainer *explainer, const char *model, const
     buffer_init(&in, 256 << 20);
     buffer_init(&body, 256 << 20);
     int status = is_input ? read_input(&in, err) : file_read(path, &in, err);
-    if (status == 0 && (given = json_parse(buffer_str(&in), err)) == NULL)
+    if (status == 0 && (given = json_parse(str_after_mark(buffer_str(&in)), err)) == NULL)
         status = error_prefix(err, where);
     if (status == 0 && !json_is_array(given) && !json_is_array(json_object_get(given, "messages")))
         status = error_set(err, WEIR_E_INVALID, where, "must be a JSON array of messages, or a chat request with messages");
@@ -216,7 +216,7 @@ static int answer_input(struct explainer *explainer, struct error *err)
         buffer_release(&in);
         return status;
     }
-    str rest = str_trim(buffer_str(&in)), line;
+    str rest = str_trim(str_after_mark(buffer_str(&in))), line;
     json_t *whole = json_parse(rest, NULL);
     if (whole != NULL || memchr(rest.data != NULL ? rest.data : "", '\n', rest.n) == NULL) {
         status = answer(explainer, rest, true, err);

@@ -60,17 +60,13 @@ static int score_run(int argc, char **argv)
     bool keep_going = false, no_encoder = false;
     struct error err;
     const struct cli_option options[] = {
-        {"head", .text = &head_path},  {"encoder", .text = &encoder_path},    {"precision", .text = &precision}, {"threads", .number = &threads},
+        {"head", .text = &head_path},  {"encoder", .text = &encoder_path},    {"precision", .text = &precision}, CLI_THREADS(threads),
         {"input", .text = &input},     {"keep-going", .flag = &keep_going},   {"no-encoder", .flag = &no_encoder},
-        {"max-regret", .real = &max_regret}, {0},
+        {"max-regret", .real = &max_regret, .least = 0, .most = 1}, {0},
     };
     int status = cli_parse(&verb_score, argc, argv, options, NULL);
     if (status != 0)
         return status > 0 ? EXIT_DONE : EXIT_USAGE;
-    if (!isnan(max_regret) && !(max_regret >= 0 && max_regret <= 1)) {
-        fprintf(stderr, "weir score: --max-regret: 0 to 1, not %g\n", max_regret);
-        return EXIT_USAGE;
-    }
     struct head *head = NULL;
     struct model *encoder = NULL;
     struct scoring scoring = {0};

@@ -16,19 +16,15 @@ static int train_run(int argc, char **argv)
     struct error err;
     const struct cli_option options[] = {
         {"data", .text = &data, .required = true}, {"out", .text = &out, .required = true}, {"encoder", .text = &encoder_path},
-        {"precision", .text = &precision},         {"threads", .number = &threads},         {"name", .text = &name, .words = true},
-        {"seed", .number = &seed},                 {"no-encoder", .flag = &no_encoder},     {"quiet", .flag = &quiet},
-        {"landmarks", .number = &landmarks},       {"static", .text = &static_path},     {"kind", .text = &kind},
+        {"precision", .text = &precision},         CLI_THREADS(threads),         {"name", .text = &name, .words = true},
+        {"seed", .number = &seed, CLI_ANY},                 {"no-encoder", .flag = &no_encoder},     {"quiet", .flag = &quiet},
+        {"landmarks", .number = &landmarks, .least = 1, .most = 1536},       {"static", .text = &static_path},     {"kind", .text = &kind},
         {"class-weights", .text = &class_weights},
         {0},
     };
     int status = cli_parse(&verb_train, argc, argv, options, NULL);
     if (status != 0)
         return status > 0 ? EXIT_DONE : EXIT_USAGE;
-    if (landmarks < 0 || landmarks > 1536) {
-        fprintf(stderr, "weir train: --landmarks: 1 to 1536\n");
-        return EXIT_USAGE;
-    }
     int which = 0;
     while (which < N_TRAIN_KINDS && strcmp(kind, kinds[which]) != 0)
         which++;

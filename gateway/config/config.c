@@ -198,9 +198,31 @@ void config_policy_providers(const struct config *config, struct policy_provider
 
 /* ------------------------------------------------------------------ the store */
 
+static uint64_t serving_files(const struct config_serving *serving)
+{
+    uint64_t sum = serving->draft_path != NULL ? file_identity(serving->draft_path) : 0;
+    for (int i = 0; i < serving->n_adapters; i++)
+        sum += file_identity(serving->adapters[i].path);
+    return sum;
+}
+
+/* Which files lie where those are that are read at the start alone: models and certificates. */
+static uint64_t start_files(const struct config *config)
+{
+    const char *const paths[] = {config->chat_path, config->encoder_path, config->reranker_path, config->tls_certificate, config->tls_private_key};
+    uint64_t sum = serving_files(&config->chat);
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
+        sum = sum * 31 + (paths[i] != NULL ? file_identity(paths[i]) : 0);
+    for (int i = 0; i < config->n_others; i++)
+        sum = sum * 31 + file_identity(config->others[i].path) + serving_files(&config->others[i].serving);
+    return sum;
+}
+
 struct config_store {
     pthread_mutex_t lock; /* Guards current. */
     const struct config *current;
+    const struct config *first; /* What is read at the start alone was read under it … */
+    uint64_t first_files;       /* … from these files. */
     char *path;
 };
 
@@ -219,6 +241,8 @@ int config_store_open(struct config_store **out, const char *path, struct error 
         config_store_close(store);
         return status;
     }
+    store->first = config_hold(store->current);
+    store->first_files = start_files(store->first);
     *out = store;
     return 0;
 }
@@ -228,6 +252,7 @@ void config_store_close(struct config_store *store)
     if (store == NULL)
         return;
     config_drop(store->current);
+    config_drop(store->first);
     pthread_mutex_destroy(&store->lock);
     free(store->path);
     free(store);
@@ -275,7 +300,7 @@ static bool door_differs(const struct config *a, const struct config *b)
 
 static bool restart_needed(const struct config *a, const struct config *b)
 {
-    bool differs = text_differs(a->head_path, b->head_path) || door_differs(a, b) || a->n_listeners != b->n_listeners || text_differs(a->tls_certificate, b->tls_certificate) ||
+    bool differs = door_differs(a, b) || a->n_listeners != b->n_listeners || text_differs(a->tls_certificate, b->tls_certificate) ||
                    text_differs(a->tls_private_key, b->tls_private_key) || text_differs(a->data_dir, b->data_dir) ||
                    text_differs(a->chat_path, b->chat_path) || models_differ(a, b) || text_differs(a->encoder_path, b->encoder_path) ||
                    a->precision != b->precision || a->threads != b->threads || a->durability != b->durability ||
@@ -296,7 +321,7 @@ int config_store_reload(struct config_store *store, bool *needs_restart, struct 
     const struct config *old = store->current;
     store->current = fresh;
     if (needs_restart != NULL)
-        *needs_restart = restart_needed(old, fresh);
+        *needs_restart = restart_needed(store->first, fresh) || start_files(fresh) != store->first_files;
     pthread_mutex_unlock(&store->lock);
     config_drop(old);
     return 0;

@@ -209,7 +209,8 @@ int config_store_open(struct config_store **out, const char *path, struct error 
 void config_store_close(struct config_store *store);
 const struct config *config_store_hold(struct config_store *store); /* A new reference. */
 /* Reads the file again. On failure the old snapshot stays as it was. Listeners with the limits of their connections, data_dir, the
- * ledger, models and the classifier's head only take effect at a restart; *needs_restart (may be NULL) says that one of them changed. */
+ * ledger, models and certificates only take effect at a restart; *needs_restart (may be NULL) says that one of them, or its file, is not what
+ * it was at config_store_open. */
 int config_store_reload(struct config_store *store, bool *needs_restart, struct error *err) WEIR_CHECKED;
 /* Puts an earlier snapshot back, where what the fresh one names turned out not to be usable. */
 void config_store_restore(struct config_store *store, const struct config *config);

@@ -126,7 +126,7 @@ static void read_secret(struct config_owner *owner, struct config_provider *prov
         buffer_init(&text, 64 << 10);
         str key = {NULL, 0};
         if (file_read(provider->api_key_file, &text, &detail) == 0)
-            key = str_trim(buffer_str(&text));
+            key = str_trim(str_after_mark(buffer_str(&text)));
         if (key.n == 0) {
             config_warn(owner, "provider %s: no key in api_key_file %s%s%s, so nothing is sent there", provider->name, provider->api_key_file,
                         detail.text[0] != '\0' ? ": " : "", detail.text);

@@ -262,7 +262,7 @@ int explainer_run(struct explainer *explainer, str body, json_t **out, struct er
     arena_init(&arena, 256 << 20);
     int status = api_request_parse(&request, API_CHAT, body, &arena, &refusal);
     if (status < 0)
-        error_set(err, WEIR_E_INVALID, refusal.param, "%s", refusal.message);
+        error_set(err, WEIR_E_INVALID, str_starts(str_of(refusal.message), str_of(refusal.param)) ? "" : refusal.param, "%s", refusal.message); /* Named once. */
     else
         status = run_in(explainer, &arena, &request, out, err);
     api_request_release(&request);

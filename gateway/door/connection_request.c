@@ -15,7 +15,7 @@ void connection_refuse(struct connection *connection, int status, const struct e
     struct door *door = connection->door;
     struct buffer body;
     buffer_init(&body, 4096);
-    door->handler.refusal(door->handler.user, status, error, &body);
+    door->handler.refusal(door->handler.user, &connection->reply, status, error, &body);
     connection->refused = true;
     connection->http1.request.keep_alive = false;
     connection->state = CONNECTION_ANSWERING;

@@ -32,8 +32,9 @@ struct door_handler {
     void *user;
     /* A whole request. Must answer, or call reply_own and answer later. */
     void (*request)(void *user, struct reply *reply);
-    /* Appends the body (JSON) of an answer that the door itself gives: status and what is wrong. */
-    void (*refusal)(void *user, int status, const struct error *error, struct buffer *out);
+    /* Appends the body (JSON) of an answer that the door itself gives: status and what is wrong. May add headers to the reply; its request has
+     * none where the head was not complete. */
+    void (*refusal)(void *user, struct reply *reply, int status, const struct error *error, struct buffer *out);
     /* The last connection is closed after door_drain. May be NULL. */
     void (*drained)(void *user);
 };

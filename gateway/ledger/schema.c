@@ -8,6 +8,9 @@
  * Runs on the writer's connection only, inside its transactions. */
 #include "ledger/schema.h"
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 static const char schema_1[] =
     "CREATE TABLE decision(leaf_index INTEGER PRIMARY KEY, leaf_hash BLOB NOT NULL, decision_id TEXT NOT NULL UNIQUE,"
     " time_ns INTEGER NOT NULL, request_id TEXT, tenant TEXT, key_id TEXT, endpoint TEXT NOT NULL, stream INTEGER NOT NULL,"
@@ -162,6 +165,43 @@ int sqlite_open_reader(sqlite3 **db, const char *path, struct error *err)
         return sqlite_fail(*db, code, path, err);
     sqlite3_busy_timeout(*db, 2000);
     return sqlite_run(*db, "PRAGMA wal_autocheckpoint=0", path, err);
+}
+
+/* The path as a URI that says that nobody writes to the file meanwhile. */
+static int immutable_uri(const char *path, char *out, size_t n_out)
+{
+    size_t n = (size_t)snprintf(out, n_out, "file:");
+    for (; *path != '\0' && n + 4 < n_out; path++)
+        n += (size_t)snprintf(out + n, n_out - n, strchr("?#%", *path) != NULL ? "%%%02x" : "%c", (unsigned char)*path);
+    return *path == '\0' && n + sizeof "?immutable=1" <= n_out && snprintf(out + n, n_out - n, "?immutable=1") > 0 ? 0 : WEIR_E_LIMIT;
+}
+
+/* May SQLite put its -wal and -shm beside the file? */
+static bool folder_is_writable(const char *path)
+{
+    char folder[4096];
+    const char *slash = strrchr(path, '/');
+    size_t n = slash == NULL ? 0 : slash == path ? 1 : (size_t)(slash - path);
+    return !str_copy(folder, sizeof folder, n > 0 ? (str){path, n} : STR(".")) || access(folder, W_OK) == 0;
+}
+
+int sqlite_open_still(sqlite3 **db, const char *path, int64_t *unread_bytes, struct error *err)
+{
+    char uri[3 * 4096], wal[4096 + 8];
+    int64_t version;
+    struct stat info;
+    *unread_bytes = 0;
+    int status = sqlite_open_reader(db, path, err);
+    if (status == 0)
+        status = read_integer(*db, "PRAGMA schema_version", path, &version, err);
+    if (status == 0 || folder_is_writable(path) || immutable_uri(path, uri, sizeof uri) < 0)
+        return status;
+    sqlite3_close(*db);
+    int code = sqlite3_open_v2(uri, db, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, NULL);
+    snprintf(wal, sizeof wal, "%s-wal", path);
+    if (stat(wal, &info) == 0)
+        *unread_bytes = info.st_size;
+    return code == SQLITE_OK ? 0 : sqlite_fail(*db, code, path, err);
 }
 
 int schema_version(sqlite3 *db)

@@ -13,6 +13,9 @@ int sqlite_fail(sqlite3 *db, int code, const char *where, struct error *err);
 int sqlite_run(sqlite3 *db, const char *sql, const char *where, struct error *err) WEIR_CHECKED;
 /* A connection that only reads, for other threads than the writer's; the caller closes *db on failure too. */
 int sqlite_open_reader(sqlite3 **db, const char *path, struct error *err) WEIR_CHECKED;
+/* The same of a file that perhaps lies where nothing can be written: SQLite then cannot read what is in its -wal file, and takes the file alone
+ * as it is. *unread_bytes: of that -wal file, 0 where all was read. */
+int sqlite_open_still(sqlite3 **db, const char *path, int64_t *unread_bytes, struct error *err) WEIR_CHECKED;
 /* The schema's version that the file has; 0: none, or it can't be read. */
 int schema_version(sqlite3 *db);
 /* Is there such a table? A reader may meet a file that was last written by an older Weir. */

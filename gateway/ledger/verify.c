@@ -12,6 +12,14 @@ struct cursor {
     bool there;
 };
 
+/* The statement's next row: *there says whether there is one. What cannot be read is no end. */
+static int step(sqlite3_stmt *statement, bool *there, const char *path, struct error *err)
+{
+    int code = statement != NULL ? sqlite3_step(statement) : SQLITE_DONE;
+    *there = code == SQLITE_ROW;
+    return *there || code == SQLITE_DONE ? 0 : sqlite_fail(sqlite3_db_handle(statement), code, path, err);
+}
+
 /* Length of the table's columns as the file has them: one of an older schema lacks the last ones. */
 static int columns_length(sqlite3 *db, const struct table_spec *spec)
 {
@@ -69,13 +77,16 @@ static int verify_all(sqlite3 *db, struct cursor cursors[ROW_LEAFED], sqlite3_st
     struct buffer canonical;
     int status = tree == NULL ? error_set(err, WEIR_E_MEMORY, path, "out of memory") : 0;
     buffer_init(&canonical, 16 << 20);
+    bool due = false;
     for (int i = 0; i < ROW_LEAFED && status == 0; i++)
-        cursors[i].there = cursors[i].statement != NULL && sqlite3_step(cursors[i].statement) == SQLITE_ROW;
-    bool due = sqlite3_step(checkpoint) == SQLITE_ROW;
+        status = step(cursors[i].statement, &cursors[i].there, path, err);
+    if (status == 0)
+        status = step(checkpoint, &due, path, err);
     while (status == 0) {
         while (status == 0 && due && sqlite3_column_int64(checkpoint, 0) == (int64_t)tree->size) {
             status = check_checkpoint(checkpoint, tree, path, report, err);
-            due = sqlite3_step(checkpoint) == SQLITE_ROW;
+            if (status == 0)
+                status = step(checkpoint, &due, path, err);
         }
         struct cursor *next = NULL;
         for (int i = 0; i < ROW_LEAFED; i++)
@@ -84,7 +95,8 @@ static int verify_all(sqlite3 *db, struct cursor cursors[ROW_LEAFED], sqlite3_st
         if (status < 0 || next == NULL)
             break;
         status = check_row(next, tree, &canonical, path, err);
-        next->there = sqlite3_step(next->statement) == SQLITE_ROW;
+        if (status == 0)
+            status = step(next->statement, &next->there, path, err);
         report->n_rows++;
     }
     if (status == 0 && due)
@@ -106,12 +118,9 @@ int ledger_verify(const char *path, struct verify_report *report, struct error *
     sqlite3_stmt *checkpoint = NULL;
     struct cursor cursors[ROW_LEAFED] = {{NULL}};
     memset(report, 0, sizeof *report);
-    int code = sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL);
-    int status = code == SQLITE_OK ? 0 : sqlite_fail(db, code, path, err);
-    if (status == 0) {
-        sqlite3_busy_timeout(db, 2000);
-        status = sqlite_run(db, "PRAGMA wal_autocheckpoint=0; BEGIN", path, err); /* One moment of the file for all cursors. */
-    }
+    int code, status = sqlite_open_still(&db, path, &report->unread_bytes, err);
+    if (status == 0)
+        status = sqlite_run(db, "BEGIN", path, err); /* One moment of the file for all cursors. */
     for (int table = 0; table < ROW_LEAFED && status == 0; table++) {
         if (table >= ROW_FEEDBACK && !schema_has_table(db, row_tables[table].name))
             continue; /* An older schema. */

@@ -7,6 +7,7 @@
 struct verify_report {
     int64_t n_rows, n_checkpoints;
     uint64_t verified_size;          /* Rows under the last checkpoint. */
+    int64_t unread_bytes;            /* Of a -wal file beside it that SQLite cannot read where nothing can be written: its rows are not among these. */
     char root[2 * SHA256_BYTES + 1]; /* Over all rows. */
 };
 

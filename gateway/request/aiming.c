@@ -4,14 +4,14 @@
 
 #include "ledger/rated.h"
 
-static struct goals_context context_of(const struct service *service)
+static struct goals_context context_of(const struct service *service, const struct snapshot *snapshot)
 {
-    return (struct goals_context){.config = service->snapshot->config, .head = service->head, .ledger = service->ledger, .wall_ns = clock_wall_ns()};
+    return (struct goals_context){.config = snapshot->config, .head = snapshot_head(snapshot), .ledger = service->ledger, .wall_ns = clock_wall_ns()};
 }
 
 static void read_ledger(struct service *service)
 {
-    struct goals_context context = context_of(service);
+    struct goals_context context = context_of(service, service->snapshot);
     struct standing standing;
     service_standing(service, &standing);
     context.scope = &standing.scope;
@@ -50,10 +50,9 @@ static const char *tenant_of(const struct request *request)
 
 void aiming_limit(struct request *request)
 {
-    struct goals_context context = context_of(request->service);
+    struct goals_context context = context_of(request->service, request->snapshot);
     struct goals_query query = {.tenant = tenant_of(request), .regret_named = request->name.regret_named, .view = &request->view};
     double band = request->snapshot->config->probe_band; /* Who is near enough to be probed is told by all tiers too. */
-    context.config = request->snapshot->config;
     request->view = goals_view(request->service->goals, query.tenant);
     request->limits = goals_limits(request->service->goals, &context, &query, request->name.max_regret);
     request->limits.low -= band;
@@ -62,8 +61,7 @@ void aiming_limit(struct request *request)
 
 void aiming_fill(struct request *request, int64_t prompt_tokens, int64_t max_tokens)
 {
-    struct goals_context context = context_of(request->service);
-    context.config = request->snapshot->config;
+    struct goals_context context = context_of(request->service, request->snapshot);
     struct goals_query query = {.tenant = tenant_of(request), .regret_named = request->name.regret_named, .prompt_tokens = prompt_tokens, .max_tokens = max_tokens,
                                 .view = &request->view};
     goals_fill(request->service->goals, &context, &query, request->inputs);
@@ -71,14 +69,13 @@ void aiming_fill(struct request *request, int64_t prompt_tokens, int64_t max_tok
 
 void aiming_decided(struct request *request)
 {
-    struct goals_context context = context_of(request->service);
-    context.config = request->snapshot->config;
+    struct goals_context context = context_of(request->service, request->snapshot);
     request->committed_nusd = goals_decided(request->service->goals, &context, tenant_of(request), request->inputs, &request->decision);
 }
 
 void aiming_end(struct request *request)
 {
-    struct goals_context context = context_of(request->service);
+    struct goals_context context = context_of(request->service, request->service->snapshot);
     bool auto_local = request->name.kind == NAME_AUTO && request->decision.kind == ROUTE_LOCAL;
     struct goals_end end = {
         .tenant = tenant_of(request),
@@ -92,7 +89,7 @@ void aiming_end(struct request *request)
 
 static void label(struct service *service, const struct goals_label *label)
 {
-    struct goals_context context = context_of(service);
+    struct goals_context context = context_of(service, service->snapshot);
     struct standing standing;
     service_standing(service, &standing);
     context.scope = &standing.scope;

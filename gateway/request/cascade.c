@@ -38,7 +38,7 @@ static bool is_watched(const struct request *request)
 void cascade_begin(struct request *request)
 {
     const struct config *config = request->snapshot->config;
-    const struct head *head = request->service->head;
+    const struct head *head = snapshot_head(request->snapshot);
     if (!is_watched(request) || head == NULL)
         return;
     /* Of what has a form of its own the form says nothing. */
@@ -291,7 +291,7 @@ const char *cascade_lacks(const struct config *config, const struct head *head)
 
 void cascade_open(const struct service *service)
 {
-    const char *lacks = cascade_lacks(service->snapshot->config, service->head);
+    const char *lacks = cascade_lacks(service->snapshot->config, snapshot_head(service->snapshot));
     if (lacks != NULL)
         log_event(LOG_WARN, "cascade", "%s", lacks);
 }

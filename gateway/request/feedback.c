@@ -78,17 +78,14 @@ static void count(struct rating *rating)
 static void answer(struct rating *rating)
 {
     struct buffer body;
-    char id[129];
     if (rating->reply == NULL)
         return;
-    request_id_take(reply_request_peek(rating->reply), id);
-    reply_header(rating->reply, "x-request-id", str_of(id));
     buffer_init(&body, 1024);
     buffer_append_text(&body, "{\"object\":\"feedback\",\"decision_id\":");
     buffer_append_json_string(&body, str_of(rating->decision_id));
     buffer_printf(&body, ",\"rating\":%.9g,\"correct\":%s}", (double)rating->rating_ppm / PPM,
                   rating->correct == LEDGER_NULL ? "null" : rating->correct != 0 ? "true" : "false");
-    reply_send(rating->reply, 200, "application/json", buffer_str(&body));
+    reply_whole(rating->reply, 200, "application/json", buffer_str(&body));
     buffer_release(&body);
     rating->reply = NULL;
 }

@@ -94,7 +94,7 @@ void held_score(struct held *held, struct request *request)
     if (judgement->as_text)
         answer.text = text.data != NULL ? buffer_str(&text) : (str){"", 0};
     if (status == 0)
-        status = scorer_score_answer(request->service->scorer, request->score.text, &answer, &score, &err);
+        status = scorer_score_answer(request->snapshot->classifier->scorer, request->score.text, &answer, &score, &err);
     if (status == 0 && score.tier == TIER_ANSWER) {
         judgement->p_local = score.p_local;
         judgement->gain = score.gain;

@@ -91,7 +91,7 @@ void models_list(struct service *service, struct reply *reply)
     struct model_writer writer = {.out = &body, .first = true};
     each_model(service, write_model, &writer);
     buffer_append_text(&body, "]}");
-    reply_send(reply, 200, "application/json", buffer_str(&body));
+    reply_whole(reply, 200, "application/json", buffer_str(&body));
     buffer_release(&body);
 }
 
@@ -123,7 +123,7 @@ void models_show(struct service *service, struct reply *reply)
     buffer_init(&body, 8192);
     struct model_writer writer = {.out = &body, .wanted = {id, n}, .first = true};
     if (each_model(service, write_model, &writer)) {
-        reply_send(reply, 200, "application/json", buffer_str(&body));
+        reply_whole(reply, 200, "application/json", buffer_str(&body));
     } else {
         struct api_error error;
         api_error_set(&error, 404, "model_not_found", "model", "The model does not exist");

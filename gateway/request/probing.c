@@ -19,7 +19,7 @@ static bool is_unsure(const struct request *request)
 {
     double band = request->snapshot->config->probe_band;
     return band > 0 && request->scored && request->local == LOCAL_READY && request->chat != NULL && request->n_prompts == 1 &&
-           api_kind_generates(request->api.kind) && head_judges_probe(request->service->head) && decide_is_unsure(request->inputs, band);
+           api_kind_generates(request->api.kind) && head_judges_probe(snapshot_head(request->snapshot)) && decide_is_unsure(request->inputs, band);
 }
 
 bool probing_begin(struct request *request)
@@ -56,7 +56,7 @@ void probing_pump(struct request *request)
         probing_cancel(request);
         request->score_us += clock_now_us() - request->probe_started_us;
         if (!isnan(request->probe)) {
-            scorer_score_probe(request->service->scorer, request->probe, &request->score);
+            scorer_score_probe(request->snapshot->classifier->scorer, request->probe, &request->score);
             decide_inputs_score(request->inputs, &request->score, request->probe);
             request->service->n_probed++;
         }
@@ -86,7 +86,7 @@ const char *probing_lacks(const struct config *config, const struct head *head)
 
 void probing_open(const struct service *service)
 {
-    const char *lacks = probing_lacks(service->snapshot->config, service->head);
+    const char *lacks = probing_lacks(service->snapshot->config, snapshot_head(service->snapshot));
     if (lacks != NULL)
         log_event(LOG_WARN, "probe", "%s", lacks);
 }

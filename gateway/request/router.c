@@ -12,13 +12,18 @@ struct endpoint {
     void (*post)(struct service *service, struct reply *reply, const char *path);
 };
 
-void reply_api_error(struct reply *reply, const struct api_error *error)
+void reply_whole(struct reply *reply, int status, const char *content_type, str body)
 {
     char id[129];
-    struct buffer body;
-    buffer_init(&body, 8192);
     request_id_take(reply_request_peek(reply), id);
     reply_header(reply, "x-request-id", str_of(id));
+    reply_send(reply, status, content_type, body);
+}
+
+void reply_api_error(struct reply *reply, const struct api_error *error)
+{
+    struct buffer body;
+    buffer_init(&body, 8192);
     if (error->status == 401)
         reply_header(reply, "WWW-Authenticate", STR("Bearer"));
     if (error->retry_after_s > 0) {
@@ -27,7 +32,7 @@ void reply_api_error(struct reply *reply, const struct api_error *error)
         reply_header(reply, "Retry-After", str_of(seconds));
     }
     api_error_write(error, &body);
-    reply_send(reply, error->status, "application/json", buffer_str(&body));
+    reply_whole(reply, error->status, "application/json", buffer_str(&body));
     buffer_release(&body);
 }
 
@@ -45,7 +50,7 @@ bool reply_needs_key(struct service *service, struct reply *reply)
 
 static void get_health(struct service *service, struct reply *reply)
 {
-    reply_send(reply, 200, "application/json", STR("{\"status\":\"ok\"}\n"));
+    reply_whole(reply, 200, "application/json", STR("{\"status\":\"ok\"}\n"));
 }
 
 static void get_ready(struct service *service, struct reply *reply)
@@ -57,7 +62,7 @@ static void get_ready(struct service *service, struct reply *reply)
                   service->chat.engine != NULL ? "true" : "false", service->encoder != NULL ? "true" : "false");
     if (draining)
         reply_header(reply, "Retry-After", STR("5"));
-    reply_send(reply, draining ? 503 : 200, "application/json", buffer_str(&body));
+    reply_whole(reply, draining ? 503 : 200, "application/json", buffer_str(&body));
     buffer_release(&body);
 }
 
@@ -126,7 +131,7 @@ static void get_metrics(struct service *service, struct reply *reply)
     buffer_init(&text, (size_t)4 << 20);
     metrics_write(service->metrics, &gauges, &text);
     goals_write_metrics(service->goals, service->snapshot->config, &text);
-    reply_send(reply, 200, "text/plain; version=0.0.4; charset=utf-8", buffer_str(&text));
+    reply_whole(reply, 200, "text/plain; version=0.0.4; charset=utf-8", buffer_str(&text));
     buffer_release(&text);
 }
 
@@ -157,7 +162,7 @@ static void post_route(struct service *service, struct reply *reply, const char 
 
 static void get_root(struct service *service, struct reply *reply)
 {
-    reply_send(reply, 200, "text/plain; charset=utf-8",
+    reply_whole(reply, 200, "text/plain; charset=utf-8",
                STR("Weir " WEIR_VERSION ": an OpenAI-compatible gateway. Set base_url to this address with /v1 behind it.\n"
                    "POST /v1/chat/completions, /v1/completions, /v1/embeddings, /v1/rerank, /v1/route, /v1/feedback; GET /v1/models, /healthz, /readyz, /metrics\n"));
 }
@@ -186,6 +191,25 @@ static const struct endpoint *find_endpoint(str path)
     return path.n > prefix.n && str_starts(path, prefix) ? &one_model : NULL;
 }
 
+/* Bodies come as they are: none is unpacked here. The answer names what is taken (RFC 9110, section 15.5.16). */
+static bool refuse_encoded(struct service *service, struct reply *reply)
+{
+    const struct http_request *http = reply_request_peek(reply);
+    struct api_error error;
+    for (int i = 0; i < http->n_headers; i++) {
+        const struct http_header *header = &http->headers[i];
+        if (!str_equal_nocase(header->name, STR("content-encoding")) || header->value.n == 0 || str_equal_nocase(header->value, STR("identity")))
+            continue;
+        metrics_refused(service->metrics, 415);
+        api_error_set(&error, 415, "unsupported_content_encoding", NULL, "Content-Encoding: a body must be sent as it is (identity), not as \"%.*s\"",
+                      (int)(header->value.n < 40 ? header->value.n : 40), header->value.data);
+        reply_header(reply, "Accept-Encoding", STR("identity"));
+        reply_api_error(reply, &error);
+        return true;
+    }
+    return false;
+}
+
 void route_request(void *user, struct reply *reply)
 {
     struct service *service = user;
@@ -194,7 +218,7 @@ void route_request(void *user, struct reply *reply)
     struct api_error error;
     if (str_equal(http->path, STR("*"))) {
         reply_header(reply, "Allow", STR("GET, HEAD, POST, OPTIONS"));
-        reply_send(reply, 204, NULL, (str){NULL, 0});
+        reply_whole(reply, 204, NULL, (str){NULL, 0});
         return;
     }
     if (endpoint == NULL) {
@@ -207,10 +231,11 @@ void route_request(void *user, struct reply *reply)
     if (get && endpoint->get != NULL) {
         endpoint->get(service, reply);
     } else if (str_equal(http->method, STR("POST")) && endpoint->post != NULL) {
-        endpoint->post(service, reply, endpoint->path);
+        if (!refuse_encoded(service, reply))
+            endpoint->post(service, reply, endpoint->path);
     } else if (str_equal(http->method, STR("OPTIONS"))) {
         reply_header(reply, "Allow", str_of(endpoint->allow));
-        reply_send(reply, 204, NULL, (str){NULL, 0});
+        reply_whole(reply, 204, NULL, (str){NULL, 0});
     } else {
         metrics_refused(service->metrics, 405);
         reply_header(reply, "Allow", str_of(endpoint->allow));

@@ -2,37 +2,58 @@
  * query here. The scorer may be used by several workers at a time. */
 #include "request/scoring.h"
 
-int scoring_open(struct service *service, struct error *err)
+int scoring_open(struct classifier **out, const struct config *config, struct model *encoder, struct classifier *present, struct error *err)
 {
-    const struct config *config = service->snapshot->config;
+    *out = NULL;
     if (config->head_path == NULL)
         return 0;
-    int status = head_open(&service->head, config->head_path, err);
+    uint64_t file = file_identity(config->head_path);
+    if (present != NULL && file != 0 && file == present->file) {
+        present->n_holders++;
+        *out = present;
+        return 0;
+    }
+    struct classifier *classifier = calloc(1, sizeof *classifier);
+    if (classifier == NULL)
+        return error_set(err, WEIR_E_MEMORY, config->head_path, "out of memory");
+    classifier->n_holders = 1;
+    classifier->file = file; /* As it was before it was read: one that is replaced meanwhile counts as another. */
+    int status = head_open(&classifier->head, config->head_path, err);
     if (status == 0)
-        status = scorer_new(&service->scorer, service->head, service->encoder, err);
-    return status;
+        status = scorer_new(&classifier->scorer, classifier->head, encoder, err);
+    if (status < 0) {
+        scoring_drop(classifier);
+        return status;
+    }
+    if (present != NULL)
+        log_event(LOG_INFO, "head_open", "%s: the classifier's head is %s now, where it was %s", config->head_path, head_id(classifier->head), head_id(present->head));
+    *out = classifier;
+    return 0;
 }
 
-void scoring_close(struct service *service)
+void scoring_drop(struct classifier *classifier)
 {
-    if (service->scorer != NULL)
-        scorer_free(service->scorer);
-    if (service->head != NULL)
-        head_close(service->head);
+    if (classifier == NULL || --classifier->n_holders > 0)
+        return;
+    if (classifier->scorer != NULL)
+        scorer_free(classifier->scorer);
+    if (classifier->head != NULL)
+        head_close(classifier->head);
+    free(classifier);
 }
 
 bool scoring_wanted(const struct request *request)
 {
-    return request->service->scorer != NULL && request->name.kind == NAME_AUTO && request->name.n_targets > 0 &&
+    return request->snapshot->classifier != NULL && request->name.kind == NAME_AUTO && request->name.n_targets > 0 &&
            api_kind_generates(request->api.kind);
 }
 
 void scoring_run(struct request *request)
 {
-    struct scorer *scorer = request->service->scorer;
     struct error err = {0};
     if (!scoring_wanted(request))
         return;
+    struct scorer *scorer = request->snapshot->classifier->scorer;
     int status = request->api.kind == API_CHAT
                      ? scorer_score_messages_within(scorer, request->api.messages, &request->limits, &request->arena, &request->score, &err)
                      : scorer_score_text_within(scorer, request->api.texts[0].text, &request->limits, &request->arena, &request->score, &err);
@@ -62,7 +83,7 @@ int scoring_embed(struct request *request, str text, const float **out, int *n_e
 
 const char *scoring_head(const struct request *request)
 {
-    return request->scored ? head_id(request->service->head) : NULL;
+    return request->scored ? head_id(request->snapshot->classifier->head) : NULL;
 }
 
 json_t *scoring_json(const struct request *request)

@@ -4,9 +4,10 @@
 
 #include "request/request.h"
 
-/* Opens the head that the configuration names (none: nothing is scored, and `auto` stays here). */
-int scoring_open(struct service *service, struct error *err) WEIR_CHECKED;
-void scoring_close(struct service *service);
+/* The classifier of the head that the configuration names, held, into *out; NULL: it names none. `present`, or NULL, is taken again where its
+ * file is still the same. */
+int scoring_open(struct classifier **out, const struct config *config, struct model *encoder, struct classifier *present, struct error *err) WEIR_CHECKED;
+void scoring_drop(struct classifier *classifier); /* NULL is fine. */
 /* Scores the query into request->score where its route depends on it; worker thread. */
 void scoring_run(struct request *request);
 /* Would scoring_run have something to do? Then it may take as long as an encoder pass. */

@@ -124,10 +124,13 @@ static void on_signal(uv_signal_t *signal, int number)
     door_drain(service->door);
 }
 
-static void on_refusal(void *user, int status, const struct error *error, struct buffer *out)
+static void on_refusal(void *user, struct reply *reply, int status, const struct error *error, struct buffer *out)
 {
     struct service *service = user;
     struct api_error answer;
+    char id[129];
+    request_id_take(reply_request_peek(reply), id);
+    reply_header(reply, "x-request-id", str_of(id));
     metrics_refused(service->metrics, status);
     api_error_set(&answer, status, status == 413 ? "request_too_large" : status == 408 ? "request_timeout" : "bad_http_request", NULL, "%s: %s",
                   error->where, error->text);

@@ -26,8 +26,14 @@ void snapshot_drop(struct snapshot *snapshot)
         return;
     pack_close(snapshot->pack);
     prices_drop(snapshot->prices);
+    scoring_drop(snapshot->classifier);
     config_drop(snapshot->config);
     free(snapshot);
+}
+
+const struct head *snapshot_head(const struct snapshot *snapshot)
+{
+    return snapshot->classifier != NULL ? snapshot->classifier->head : NULL;
 }
 
 /* config's reference moves into the snapshot, also on failure. */
@@ -146,7 +152,7 @@ static int open_models(struct service *service, struct error *err)
         status = open_encoder(&service->reranker, config->reranker_path, true, "reranker", config, err);
     if (status == 0 && service->reranker != NULL && (model_info_peek(service->reranker)->n_labels != 1 || model_info_peek(service->reranker)->labels_per_token))
         status = error_set(err, WEIR_E_INVALID, config->reranker_path, "models.reranker must be a cross-encoder: one that classifies pairs with one label");
-    return status < 0 ? status : scoring_open(service, err);
+    return status < 0 ? status : scoring_open(&service->snapshot->classifier, config, service->encoder, NULL, err);
 }
 
 static int open_ledger(struct service *service, struct error *err)
@@ -226,7 +232,10 @@ void service_close(struct service *service)
     feedback_close(service);
     drifting_close(service);
     aiming_close(service);
-    scoring_close(service);
+    if (service->snapshot != NULL) { /* It scores with the encoder. */
+        scoring_drop(service->snapshot->classifier);
+        service->snapshot->classifier = NULL;
+    }
     model_pool_free(service->pool);
     local_model_close(&service->chat);
     model_close(service->encoder);
@@ -247,7 +256,7 @@ void service_close(struct service *service)
 
 void service_standing(const struct service *service, struct standing *out)
 {
-    standing_of(service->snapshot->config, service->head, service->snapshot->answers_id, out);
+    standing_of(service->snapshot->config, snapshot_head(service->snapshot), service->snapshot->answers_id, out);
 }
 
 void service_reload(struct service *service)
@@ -260,11 +269,12 @@ void service_reload(struct service *service)
     bool swapped = status == 0;
     if (status == 0)
         status = snapshot_open(&fresh, config_store_hold(service->store), &err);
-    if (status == 0 && ledger_append_pack(service->ledger, pack_sha256(fresh->pack), pack_name(fresh->pack), pack_version(fresh->pack)) < 0) {
+    if (status == 0)
+        status = scoring_open(&fresh->classifier, fresh->config, service->encoder, service->snapshot->classifier, &err);
+    if (status == 0 && ledger_append_pack(service->ledger, pack_sha256(fresh->pack), pack_name(fresh->pack), pack_version(fresh->pack)) < 0)
         status = error_set(&err, WEIR_E_IO, "ledger", "does not take the new policy pack's row");
-        snapshot_drop(fresh);
-    }
     if (status < 0) {
+        snapshot_drop(fresh);
         if (swapped)
             config_store_restore(service->store, service->snapshot->config);
         log_event(LOG_ERROR, "reload_failed", "%s; the old configuration stays", error_format(&err, text, sizeof text));
@@ -280,6 +290,6 @@ void service_reload(struct service *service)
     drifting_reload(service);
     knowing_index(service);
     log_set_level(fresh->config->log_level);
-    log_event(LOG_INFO, "reloaded", "configuration, policy pack and prices%s",
-              needs_restart ? "; what is read at the start alone has changed too and takes effect at a restart (listeners and their limits, data folder, ledger, models, head)" : "");
+    log_event(LOG_INFO, "reloaded", "configuration, policy pack, prices and head%s",
+              needs_restart ? "; what is read at the start alone has changed too and takes effect at a restart (listeners and their limits, certificates, data folder, ledger, models)" : "");
 }

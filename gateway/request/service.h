@@ -31,11 +31,20 @@ struct request;
 struct shadowing;
 struct upstream;
 
+/* A head and what scores with it: of all snapshots under which its file is the same. Workers score; the rest is the loop thread's. */
+struct classifier {
+    struct head *head;
+    struct scorer *scorer;
+    uint64_t file; /* Its file_identity. */
+    int n_holders;
+};
+
 /* What a reload swaps, whole. */
 struct snapshot {
     const struct config *config;
     struct pack *pack;
     const struct prices *prices; /* NULL: costs are unknown. */
+    struct classifier *classifier; /* NULL: nothing is scored, and `auto` stays here. */
     char answers_id[STANDING_ID_BYTES]; /* Of what answers under it; "": not known. */
     int n_holders;               /* Loop thread only. */
 };
@@ -53,8 +62,6 @@ struct service {
     struct model_pool *pool;     /* The further ones. */
     struct model *encoder;       /* NULL: none. */
     struct model *reranker;      /* A cross-encoder; NULL: the encoder ranks. */
-    struct head *head;
-    struct scorer *scorer;
     struct upstream *upstream;
     struct door *door;
     struct metrics *metrics;
@@ -90,6 +97,7 @@ void service_reload(struct service *service);
 void service_standing(const struct service *service, struct standing *out);
 struct snapshot *snapshot_hold(struct snapshot *snapshot);
 void snapshot_drop(struct snapshot *snapshot);
+const struct head *snapshot_head(const struct snapshot *snapshot); /* NULL: none. */
 
 /* The loop, from first listener to last connection. listen, when not NULL, takes the place of the configured addresses. Says
  * on stderr where it listens. */

@@ -182,7 +182,8 @@ int yaml_tree_parse(struct yaml_tree **out, const char *name, str yaml, struct a
     struct parse parse = {.name = name, .arena = arena, .err = err};
     if (!yaml_parser_initialize(&parse.parser))
         return error_set(err, WEIR_E_MEMORY, name, "out of memory");
-    yaml_parser_set_input_string(&parse.parser, (const unsigned char *)(yaml.data != NULL ? yaml.data : ""), yaml.n);
+    str text = str_after_mark(yaml);
+    yaml_parser_set_input_string(&parse.parser, (const unsigned char *)(text.data != NULL ? text.data : ""), text.n);
     yaml_parser_set_encoding(&parse.parser, YAML_UTF8_ENCODING);
     int status = parse_document(&parse, out);
     yaml_parser_delete(&parse.parser);

@@ -1,6 +1,7 @@
 /* Files: mapped, read whole, replaced whole; and where Weir's own data lies. */
 #include "weir_base.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -168,6 +169,31 @@ bool file_is_directory(const char *path)
 {
     struct stat info;
     return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+enum { IDENTITY_DEPTH = 2 };
+
+static uint64_t identity(const char *path, int depth)
+{
+    struct stat info;
+    if (stat(path, &info) != 0)
+        return 0;
+    const uint64_t facts[] = {info.st_dev, info.st_ino, (uint64_t)info.st_size, (uint64_t)info.st_mtim.tv_sec, (uint64_t)info.st_mtim.tv_nsec};
+    uint64_t sum = str_hash((str){(const char *)facts, sizeof facts});
+    DIR *folder = S_ISDIR(info.st_mode) && depth > 0 ? opendir(path) : NULL;
+    for (struct dirent *entry; folder != NULL && (entry = readdir(folder)) != NULL;) {
+        char inside[PATH_MAX];
+        if (entry->d_name[0] != '.' && snprintf(inside, sizeof inside, "%s/%s", path, entry->d_name) < (int)sizeof inside)
+            sum += identity(inside, depth - 1); /* A sum: folders have no order. */
+    }
+    if (folder != NULL)
+        closedir(folder);
+    return sum;
+}
+
+uint64_t file_identity(const char *path)
+{
+    return identity(path, IDENTITY_DEPTH);
 }
 
 int directory_create(const char *path, struct error *err)

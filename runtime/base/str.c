@@ -53,6 +53,11 @@ static bool is_space(char c)
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
+str str_after_mark(str s)
+{
+    return str_starts(s, STR("\xef\xbb\xbf")) ? (str){s.data + 3, s.n - 3} : s;
+}
+
 str str_trim(str s)
 {
     while (s.n > 0 && is_space(s.data[0])) {

@@ -76,6 +76,7 @@ bool str_starts(str s, str prefix);
 bool str_ends(str s, str suffix);
 int str_compare(str a, str b); /* memcmp order, shorter first. */
 str str_trim(str s);           /* ASCII white space off both ends. */
+str str_after_mark(str s);     /* Without a UTF-8 byte-order mark in front. */
 /* The part before the first `separator` goes to *head, *s becomes what follows. False when *s was already used up
  * (data NULL); a str without the separator gives itself once. */
 bool str_split(str *s, char separator, str *head);
@@ -219,6 +220,9 @@ int file_replaceable(const char *path, char *out, struct error *err) WEIR_CHECKE
 int file_write_atomic(const char *path, const void *data, size_t n_bytes, unsigned mode, struct error *err) WEIR_CHECKED;
 bool file_exists(const char *path);
 bool file_is_directory(const char *path);
+/* A number that is another one once what lies at path is another file or was written to (device, inode, size and time); of a folder, also
+ * when that is so of a file in it or in a folder in it. 0: nothing is there. */
+uint64_t file_identity(const char *path);
 /* Creates path and its parents with mode 0700 where they are missing. */
 int directory_create(const char *path, struct error *err) WEIR_CHECKED;
 /* The path of something shipped with Weir ("deploy/prices.yaml", "policies/packs/default.yaml"): under $WEIR_SHARE, else

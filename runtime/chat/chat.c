@@ -64,7 +64,7 @@ static int read_json(const char *path, json_t **out, struct error *err)
     struct buffer text;
     buffer_init(&text, MAX_TEMPLATE_BYTES);
     int status = file_read(path, &text, err);
-    if (status == 0 && (*out = json_parse(buffer_str(&text), err)) == NULL)
+    if (status == 0 && (*out = json_parse(str_after_mark(buffer_str(&text)), err)) == NULL)
         status = error_prefix(err, path);
     buffer_release(&text);
     return status;

@@ -59,7 +59,7 @@ static int open_peft(struct adapter *adapter, struct error *err)
     buffer_init(&text, 1 << 20);
     snprintf(path, sizeof path, "%s/adapter_config.json", adapter->path);
     int status = file_read(path, &text, err);
-    if (status == 0 && (adapter->config = json_parse(buffer_str(&text), err)) == NULL)
+    if (status == 0 && (adapter->config = json_parse(str_after_mark(buffer_str(&text)), err)) == NULL)
         status = error_prefix(err, path);
     buffer_release(&text);
     if (status < 0)

@@ -17,7 +17,7 @@ static json_t *read_sibling(struct weights *weights, const char *name)
     struct buffer text;
     struct error err = {0};
     buffer_init(&text, LARGEST_FILE);
-    json_t *json = file_read(path, &text, &err) < 0 ? NULL : json_parse(buffer_str(&text), &err);
+    json_t *json = file_read(path, &text, &err) < 0 ? NULL : json_parse(str_after_mark(buffer_str(&text)), &err);
     buffer_release(&text);
     if (json == NULL)
         weights_fail(weights, err.status, name, "%s: %s", err.where, err.text);

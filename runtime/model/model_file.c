@@ -214,7 +214,7 @@ static int read_object(const char *path, size_t max_bytes, json_t **out, struct 
     buffer_init(&text, max_bytes);
     int status = file_read(path, &text, err);
     if (status == 0) {
-        *out = json_parse(buffer_str(&text), err);
+        *out = json_parse(str_after_mark(buffer_str(&text)), err);
         if (*out == NULL)
             status = error_prefix(err, path);
         else if (!json_is_object(*out))

@@ -23,7 +23,7 @@ static int read_object(const struct model_file *file, const char *name, json_t *
     struct buffer text;
     buffer_init(&text, MOST_CONFIG_BYTES);
     int status = file_read(path, &text, err);
-    if (status == 0 && (*out = json_parse(buffer_str(&text), err)) == NULL)
+    if (status == 0 && (*out = json_parse(str_after_mark(buffer_str(&text)), err)) == NULL)
         status = fail_in(err, WEIR_E_INVALID, path);
     buffer_release(&text);
     if (status == 0 && !json_is_object(*out)) {

@@ -121,7 +121,7 @@ static int read_document(struct json_source *source)
 
 int tokenizer_read_json(struct tokenizer *tokenizer, str text, struct error *err)
 {
-    json_t *root = json_parse(text, err);
+    json_t *root = json_parse(str_after_mark(text), err);
     if (root == NULL)
         return err != NULL ? (int)err->status : WEIR_E_INVALID;
     struct json_source source = {.tokenizer = tokenizer, .root = root, .err = err};

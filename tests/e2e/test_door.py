@@ -1,4 +1,5 @@
 """The door of the real binary, over raw sockets: framing, pipelining, slow and half-sent requests, TLS, drain."""
+import gzip
 import json
 import signal
 import socket
@@ -276,3 +277,33 @@ def test_metrics_need_a_key_away_from_loopback_and_requests_when_keys_are_requir
         assert wrong[0] == 401 and error_of(wrong)["code"] == "invalid_api_key"
         assert health[0] == 200
         assert urllib.request.urlopen(weir.url + "/metrics").status == 200
+
+
+def test_every_answer_has_its_request_id(weir):
+    sent = "x-request-id: my-own-1\r\n"
+    requests = [get("/", sent), get("/healthz", sent), get("/readyz", sent), get("/metrics", sent), get("/v1/models", sent), get("/v1/models/auto", sent),
+                get("/v1/models/none", sent), get("/nowhere", sent), get("/v1/models", sent, method="OPTIONS"), get("*", sent, method="OPTIONS"),
+                get("/v1/models", sent, method="DELETE"), post("/v1/chat/completions", CHAT, sent), post("/v1/route", {**CHAT, "model": "auto"}, sent),
+                post("/v1/embeddings", {"model": "local", "input": "a"}, sent), post("/v1/feedback", {}, sent), post("/v1/chat/completions", b"{", sent)]
+    for request in requests:
+        (_, headers, _), = exchange(weir, request)
+        assert headers["x-request-id"] == "my-own-1", request
+    (status, headers, _), = exchange(weir, get("/healthz"))
+    assert status == 200 and headers["x-request-id"].startswith("req_")
+    for bad, status_of in ((b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n" + sent.encode() + b"\r\n", 400), (b"nonsense\r\n\r\n", 400),
+                           (b"POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n" + sent.encode() + b"\r\n", 413)):
+        (status, headers, _), = exchange(weir, bad)
+        assert status == status_of and headers["x-request-id"].startswith(("req_", "my-own-1")), bad
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/embeddings", "/v1/route", "/v1/feedback"])
+def test_a_packed_body_is_refused_by_the_name_of_its_coding(weir, path):
+    packed = gzip.compress(json.dumps(CHAT).encode())
+    for coding in ("gzip", "br", "identity, gzip", "x" * 200):
+        answer, = exchange(weir, post(path, packed, f"Content-Encoding: {coding}\r\n"))
+        error = error_of(answer)
+        assert answer[0] == 415 and error["type"] == "invalid_request_error" and error["code"] == "unsupported_content_encoding"
+        assert coding[:40] in error["message"] and answer[1]["accept-encoding"] == "identity"
+    if path == "/v1/chat/completions":
+        (status, _, _), = exchange(weir, post(path, CHAT, "Content-Encoding: Identity\r\n"))
+        assert status == 200

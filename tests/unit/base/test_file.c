@@ -87,3 +87,29 @@ Test(file, a_directory_is_refused_by_name)
     cr_assert_eq(file_write_atomic(folder, "new", 3, 0644, &err), WEIR_E_IO);
     cr_expect_str_eq(err.where, folder);
 }
+
+static void write_text(const char *path, const char *text)
+{
+    struct error err = {0};
+    cr_assert_eq(file_write_atomic(path, text, strlen(text), 0600, &err), 0, "%s", err.text);
+}
+
+Test(file, identity_is_another_once_a_file_is_replaced_or_written_to)
+{
+    char path[PATH_MAX];
+    in_folder("plain", path);
+    cr_assert_eq(file_identity(path), 0, "nothing is there");
+    write_text(path, "one");
+    uint64_t first = file_identity(path), of_folder = file_identity(folder);
+    cr_assert_neq(first, 0);
+    cr_assert_eq(file_identity(path), first);
+    cr_assert_eq(file_identity(folder), of_folder);
+    write_text(path, "two"); /* The same name and size. */
+    uint64_t second = file_identity(path);
+    cr_assert_neq(second, first);
+    cr_assert_neq(file_identity(folder), of_folder);
+    int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+    cr_assert_eq(write(fd, "!", 1), 1);
+    close(fd);
+    cr_assert_neq(file_identity(path), second);
+}

@@ -84,3 +84,12 @@ Test(str, copying_terminates_and_says_when_it_did_not_fit)
     cr_assert_not(str_copy(out, sizeof out, STR("abcd")));
     cr_assert_str_eq(out, "abc");
 }
+
+Test(str, after_mark_leaves_out_one_byte_order_mark_in_front)
+{
+    cr_assert(str_equal(str_after_mark(STR("\xef\xbb\xbf" "a")), STR("a")));
+    cr_assert(str_equal(str_after_mark(STR("\xef\xbb\xbf\xef\xbb\xbf" "a")), STR("\xef\xbb\xbf" "a")));
+    cr_assert(str_equal(str_after_mark(STR("a\xef\xbb\xbf")), STR("a\xef\xbb\xbf")));
+    cr_assert(str_equal(str_after_mark(STR("\xef\xbb")), STR("\xef\xbb")));
+    cr_assert_eq(str_after_mark((str){NULL, 0}).n, 0);
+}

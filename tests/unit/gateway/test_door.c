@@ -79,9 +79,10 @@ static void on_request(void *user, struct reply *reply)
     }
 }
 
-static void on_refusal(void *user, int status, const struct error *error, struct buffer *out)
+static void on_refusal(void *user, struct reply *reply, int status, const struct error *error, struct buffer *out)
 {
     (void)user;
+    (void)reply;
     buffer_printf(out, "refused %d %s", status, error->text);
 }
 
