@@ -180,7 +180,7 @@ INLINE void multiply_packed(const struct gemm *gemm, int group, struct gemm_tile
     size_t block_bytes = unit_bytes + (has_min ? 64 : 32); /* With its part of the front. */
     const char *ahead = (const char *)scale + AHEAD_BYTES;
     __m512 sums[FEW_ROWS];
-#pragma GCC unroll 8
+#pragma GCC unroll 9
     for (int t = 0; t < n_rows; t++)
         sums[t] = _mm512_setzero_ps();
     for (int block = 0; block < w->n_blocks; block++) {
@@ -194,7 +194,7 @@ INLINE void multiply_packed(const struct gemm *gemm, int group, struct gemm_tile
         __m512 w_scale = load_halves(scale), w_min = has_min ? load_halves(min) : _mm512_setzero_ps();
         scale += PACKED_ROWS;
         min += PACKED_ROWS;
-#pragma GCC unroll 8
+#pragma GCC unroll 9
         for (int t = 0; t < n_rows; t++) {
             int at = block * tile.width + t;
             const int8_t *a = tile.q + at * ACTIVATION_BLOCK;
@@ -217,22 +217,25 @@ INLINE void multiply_packed(const struct gemm *gemm, int group, struct gemm_tile
     store_rows(gemm, group, tile.first_row, n_rows, sums);
 }
 
-/* The number of rows as a constant. */
+#define ROWS_AT_ONCE(n)                                                                                                                \
+    case n:                                                                                                                            \
+        multiply_packed(gemm, group, tile, bits, n, has_min);                                                                            \
+        break;
+
+/* All rows in one pass, their number as a constant. */
 INLINE void few_rows_of(const struct gemm *gemm, int group, int bits, bool has_min)
 {
     struct gemm_tile tile = gemm_tile_at(gemm->a, 0);
-    for (int left = tile.width; left > 0;) {
-        int n = left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
-        if (n == 8)
-            multiply_packed(gemm, group, tile, bits, 8, has_min);
-        else if (n == 4)
-            multiply_packed(gemm, group, tile, bits, 4, has_min);
-        else if (n == 2)
-            multiply_packed(gemm, group, tile, bits, 2, has_min);
-        else
-            multiply_packed(gemm, group, tile, bits, 1, has_min);
-        tile = gemm_tile_skip(tile, n);
-        left -= n;
+    switch (tile.width) {
+        ROWS_AT_ONCE(1)
+        ROWS_AT_ONCE(2)
+        ROWS_AT_ONCE(3)
+        ROWS_AT_ONCE(4)
+        ROWS_AT_ONCE(5)
+        ROWS_AT_ONCE(6)
+        ROWS_AT_ONCE(7)
+        ROWS_AT_ONCE(8)
+        ROWS_AT_ONCE(9)
     }
 }
 
@@ -259,7 +262,7 @@ void gemm_groups_vnni(const struct gemm *gemm, int first, int end, void *scratch
         gemm_k_groups_vnni(gemm, first, end, scratch);
         return;
     }
-    if (gemm->a->n_rows <= FEW_ROWS && gemm->a->n_rows != MOST_ROWS) {
+    if (gemm->a->n_rows <= FEW_ROWS) {
         for (int group = first; group < end; group++)
             few_rows(gemm, group);
         return;
