@@ -17,7 +17,6 @@ struct pass {
     const struct layer_config *plan;
     const struct norm *post, *norm; /* Of the step at hand. */
     int index; /* Of the layer. */
-    int soon;  /* The layer whose keys are written after the products that follow, -1: none. */
     int n_rows;
     bool has_lora; /* Some row has an adapter. */
 };
@@ -72,8 +71,6 @@ static void norm_row(void *user, int row)
 {
     const struct pass *pass = user;
     const struct scratch *scratch = &pass->decoder->scratch;
-    if (pass->soon >= 0)
-        kv_write_soon(scratch->kv[row], pass->soon, scratch->positions[row]);
     decoder_norm(&pass->decoder->config, pass->norm, scratch->x + at(pass, row), pass->decoder->config.n_embd, scratch->h + at(pass, row));
 }
 
@@ -101,7 +98,6 @@ static void add_rows(struct pass *pass, const struct norm *post, const struct no
 {
     pass->post = post;
     pass->norm = next;
-    pass->soon = post == &pass->layer->ffn_post_norm && pass->index + 1 < pass->decoder->config.n_layers ? pass->index + 1 : -1;
     rows_run(pass->pool, pass->n_rows, add_row, pass);
 }
 
@@ -214,6 +210,7 @@ static void heads_row(void *user, int row)
     const struct scratch *scratch = &pass->decoder->scratch;
     const struct layer *layer = pass->layer;
     int d = config->head_dim;
+    kv_write_soon(scratch->kv[row], pass->index, scratch->positions[row]);
     float *q = scratch->q + (size_t)row * (size_t)(config->n_heads * d), *k = scratch->k + (size_t)row * (size_t)(config->n_kv_heads * d);
     for (int head = 0; head < config->n_heads && layer->q_norm.w != NULL; head++)
         decoder_norm(config, &layer->q_norm, q + head * d, d, q + head * d);
