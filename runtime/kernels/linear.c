@@ -322,7 +322,7 @@ static void quantize_input(struct job *job, struct pool *pool, const bool asked[
 /* Chunks small enough to balance, large enough that taking one costs little beside doing it. */
 static int chunk_step(const struct linear *linear, int n_units, int n_rows, int n_threads)
 {
-    enum { LEAST_WORK = 1 << 17, MOST_LEAST = 4 };
+    enum { LEAST_WORK = 1 << 19, MOST_LEAST = 4 };
     int64_t work = (int64_t)linear->rows.n_in * (linear->packing == NULL ? ROWS_AT_ONCE : PACKED_ROWS) * (n_rows + 4);
     int64_t least = LEAST_WORK / work + 1, step = n_units / (n_threads * 8);
     step = step < least ? least : step > MOST_LEAST * least ? MOST_LEAST * least : step;
