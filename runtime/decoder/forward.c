@@ -40,10 +40,10 @@ static void rows_chunk(void *arg, int chunk, int thread)
 
 void rows_run(struct pool *pool, int n_rows, row_fn *fn, void *user)
 {
-    enum { FEW = 8, PER_CHUNK = 4 };
-    struct rows_job job = {fn, user, n_rows, PER_CHUNK};
+    enum { FEW = 4 };
+    struct rows_job job = {fn, user, n_rows, n_rows <= 8 ? 1 : n_rows <= 32 ? 2 : 4}; /* Even shares of a few. */
     if (pool != NULL && n_rows >= FEW) {
-        pool_run(pool, (n_rows + PER_CHUNK - 1) / PER_CHUNK, rows_chunk, &job);
+        pool_run(pool, (n_rows + job.per_chunk - 1) / job.per_chunk, rows_chunk, &job);
         return;
     }
     for (int row = 0; row < n_rows; row++)

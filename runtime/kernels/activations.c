@@ -2,6 +2,7 @@
 #include "kernels/activations.h"
 #include "kernels/cpu.h"
 
+#include <assert.h>
 #include <math.h>
 
 static size_t padded(size_t n_bytes)
@@ -45,11 +46,11 @@ static float largest_of(const float *x, int n)
     return max;
 }
 
-static void fill_scalar(const struct activations *a, const float *x, int tile)
+static void fill_scalar(const struct activations *a, const float *x, int from_row, int end_row)
 {
-    int first = tile * ACTIVATION_TILE, width = activations_width(a, tile);
+    int tile = from_row / ACTIVATION_TILE, first = tile * ACTIVATION_TILE, width = activations_width(a, tile);
     int span = a->together * ACTIVATION_BLOCK;
-    for (int t = 0; t < width; t++) {
+    for (int t = from_row - first; t < end_row - first; t++) {
         const float *row = x + (size_t)(first + t) * (size_t)a->n_in;
         float d = 0, inverse = 0;
         for (int b = 0; b < a->n_blocks; b++) {
@@ -71,22 +72,23 @@ static void fill_scalar(const struct activations *a, const float *x, int tile)
     }
 }
 
-void activations_fill(const struct activations *activations, const float *x, int tile)
+void activations_fill(const struct activations *activations, const float *x, int from, int end)
 {
+    assert(from < end && from / ACTIVATION_TILE == (end - 1) / ACTIVATION_TILE);
 #if defined(__x86_64__)
     if (cpu_level() == CPU_VNNI && activations->n_in % ACTIVATION_BLOCK == 0) {
-        activations_fill_vnni(activations, x, tile);
+        activations_fill_vnni(activations, x, from, end);
         return;
     }
     if (cpu_level() >= CPU_AVX2 && activations->n_in % ACTIVATION_BLOCK == 0) {
-        activations_fill_avx2(activations, x, tile);
+        activations_fill_avx2(activations, x, from, end);
         return;
     }
 #elif defined(__aarch64__)
     if (cpu_level() == CPU_NEON && activations->n_in % ACTIVATION_BLOCK == 0) {
-        activations_fill_neon(activations, x, tile);
+        activations_fill_neon(activations, x, from, end);
         return;
     }
 #endif
-    fill_scalar(activations, x, tile);
+    fill_scalar(activations, x, from, end);
 }

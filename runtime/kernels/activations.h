@@ -10,6 +10,7 @@
 #include "weir_base.h"
 
 enum { ACTIVATION_TILE = 12, ACTIVATION_BLOCK = 32 };
+enum { ACTIVATION_ROWS = 4 }; /* Are quantized together; tiles are whole multiples. */
 enum { GEMM_FEW_ROWS = 2 }; /* Up to so many, x86 products take weights of K formats as they are packed. */
 
 struct activations {
@@ -31,11 +32,11 @@ struct activations {
 /* Lays the arrays out in scratch of activations_bytes, a multiple of 64. */
 size_t activations_bytes(int n_rows, int n_in);
 void activations_init(struct activations *activations, void *scratch, int n_rows, int n_in, int together);
-/* Quantizes tile `tile` of x (row stride n_in): scale max|x| / 127, rounded to nearest even. */
-void activations_fill(const struct activations *activations, const float *x, int tile);
-void activations_fill_avx2(const struct activations *activations, const float *x, int tile);
-void activations_fill_vnni(const struct activations *activations, const float *x, int tile);
-void activations_fill_neon(const struct activations *activations, const float *x, int tile);
+/* Quantizes rows from … end - 1 of x (row stride n_in), which lie in one tile: scale max|x| / 127, rounded to nearest even. */
+void activations_fill(const struct activations *activations, const float *x, int from, int end);
+void activations_fill_avx2(const struct activations *activations, const float *x, int from, int end);
+void activations_fill_vnni(const struct activations *activations, const float *x, int from, int end);
+void activations_fill_neon(const struct activations *activations, const float *x, int from, int end);
 
 /* Two sums as two 16-bit numbers. */
 static inline int32_t activations_pair(int low, int high)

@@ -21,13 +21,13 @@ static float largest_of(const float *x, int n)
     return max_across(max);
 }
 
-void activations_fill_avx2(const struct activations *a, const float *x, int tile)
+void activations_fill_avx2(const struct activations *a, const float *x, int from, int end)
 {
-    int first = tile * ACTIVATION_TILE, width = activations_width(a, tile);
+    int tile = from / ACTIVATION_TILE, first = tile * ACTIVATION_TILE, width = activations_width(a, tile);
     size_t base = (size_t)first * (size_t)a->n_blocks;
     const __m256i ones_bytes = _mm256_set1_epi8(1), ones = _mm256_set1_epi16(1);
     const __m256i in_order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
-    for (int t = 0; t < width; t++) {
+    for (int t = from - first; t < end - first; t++) {
         const float *row = x + (size_t)(first + t) * (size_t)a->n_in;
         float d = 0, inverse = 0;
         for (int b = 0; b < a->n_blocks; b++) {

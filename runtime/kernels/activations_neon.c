@@ -21,11 +21,11 @@ static inline int8x16_t quantize(const float *x, float inverse)
     return vcombine_s8(vqmovn_s16(vcombine_s16(part[0], part[1])), vqmovn_s16(vcombine_s16(part[2], part[3])));
 }
 
-void activations_fill_neon(const struct activations *a, const float *x, int tile)
+void activations_fill_neon(const struct activations *a, const float *x, int from, int end)
 {
-    int first = tile * ACTIVATION_TILE, width = activations_width(a, tile);
+    int tile = from / ACTIVATION_TILE, first = tile * ACTIVATION_TILE, width = activations_width(a, tile);
     size_t base = (size_t)first * (size_t)a->n_blocks;
-    for (int t = 0; t < width; t++) {
+    for (int t = from - first; t < end - first; t++) {
         const float *row = x + (size_t)(first + t) * (size_t)a->n_in;
         float d = 0, inverse = 0;
         for (int b = 0; b < a->n_blocks; b++) {

@@ -104,11 +104,11 @@ static void fill_row(const struct activations *a, const float *x, int first, int
     }
 }
 
-void activations_fill_vnni(const struct activations *a, const float *x, int tile)
+void activations_fill_vnni(const struct activations *a, const float *x, int from, int end)
 {
-    int first = tile * ACTIVATION_TILE, width = activations_width(a, tile), t = 0;
-    for (; t + 4 <= width; t += 4)
+    int tile = from / ACTIVATION_TILE, first = tile * ACTIVATION_TILE, width = activations_width(a, tile), t = from - first;
+    for (; t + ACTIVATION_ROWS <= end - first; t += ACTIVATION_ROWS)
         fill_four(a, x, first, width, t);
-    for (; t < width; t++)
+    for (; t < end - first; t++)
         fill_row(a, x, first, width, t);
 }

@@ -1,9 +1,9 @@
 /* The AVX-512 VNNI form, for formats with a scale a block: vpdpbusd multiplies 16 rows × 4 columns of unsigned weights with four
  * activation bytes broadcast from memory.
  *
- * Many rows of x run over two groups at a time, six, four, two or one together. The first six read them packed and leave bytes (with
- * their offset raised to 128, which `lift` takes back) and f32 scales in scratch, where the first or second cache has them for the
- * others. Up to FEW_ROWS, of which a pass of six would leave less than four: a block is unpacked in registers by up to eight. */
+ * Many rows of x run over two groups at a time, in passes of up to six and of even size. The first pass reads them packed and leaves bytes
+ * (with their offset raised to 128, which `lift` takes back) and f32 scales in scratch, where the first or second cache has them for the
+ * others. Up to FEW_ROWS go in one pass, which unpacks a block in registers: what they read from memory is read once. */
 #include "kernels/quads_vnni.h"
 
 enum { FEW_ROWS = 9 };
@@ -109,27 +109,40 @@ INLINE void multiply(const struct gemm *gemm, int group, int n_groups, const str
         store_rows(gemm, group + g, tile.first_row, n_rows, sums[g]);
 }
 
-/* The first six rows unpack. */
+#define ROWS_OF_PASS(n, from)                                                                                                          \
+    case n:                                                                                                                            \
+        multiply(gemm, group, n_groups, w, tile, from, n, has_min, &ahead);                                                            \
+        break;
+
+/* More than FEW_ROWS rows, so that the first pass, which unpacks, has five or six. */
 INLINE void multiply_all(const struct gemm *gemm, int group, int n_groups, const struct unpacked *w, int bits, bool has_min)
 {
     struct ahead ahead = ahead_of(gemm, group, n_groups, AHEAD_BYTES);
     for (int i = 0; i < activations_tiles(gemm->a); i++) {
         struct gemm_tile tile = gemm_tile_at(gemm->a, i);
-        for (int left = tile.width; left > 0;) {
-            int n = left >= 6 ? 6 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
+        for (int left = tile.width, n; left > 0; left -= n) {
+            int n_passes = (left + MOST_ROWS - 1) / MOST_ROWS;
+            n = (left + n_passes - 1) / n_passes;
             ahead.step = ahead.row_step * (uint32_t)n;
-            if (n == 6 && tile.first_row == 0)
-                multiply(gemm, group, n_groups, w, tile, bits, 6, has_min, &ahead);
-            else if (n == 6)
-                multiply(gemm, group, n_groups, w, tile, 0, 6, has_min, &ahead);
-            else if (n == 4)
-                multiply(gemm, group, n_groups, w, tile, 0, 4, has_min, &ahead);
-            else if (n == 2)
-                multiply(gemm, group, n_groups, w, tile, 0, 2, has_min, &ahead);
+            if (tile.first_row == 0)
+                switch (n) {
+                    ROWS_OF_PASS(5, bits)
+                    ROWS_OF_PASS(6, bits)
+                default:
+                    __builtin_unreachable();
+                }
             else
-                multiply(gemm, group, n_groups, w, tile, 0, 1, has_min, &ahead);
+                switch (n) {
+                    ROWS_OF_PASS(1, 0)
+                    ROWS_OF_PASS(2, 0)
+                    ROWS_OF_PASS(3, 0)
+                    ROWS_OF_PASS(4, 0)
+                    ROWS_OF_PASS(5, 0)
+                    ROWS_OF_PASS(6, 0)
+                default:
+                    __builtin_unreachable();
+                }
             tile = gemm_tile_skip(tile, n);
-            left -= n;
         }
     }
 }
@@ -180,7 +193,7 @@ INLINE void multiply_packed(const struct gemm *gemm, int group, struct gemm_tile
     size_t block_bytes = unit_bytes + (has_min ? 64 : 32); /* With its part of the front. */
     const char *ahead = (const char *)scale + AHEAD_BYTES;
     __m512 sums[FEW_ROWS];
-#pragma GCC unroll 8
+#pragma GCC unroll 9
     for (int t = 0; t < n_rows; t++)
         sums[t] = _mm512_setzero_ps();
     for (int block = 0; block < w->n_blocks; block++) {
@@ -194,7 +207,7 @@ INLINE void multiply_packed(const struct gemm *gemm, int group, struct gemm_tile
         __m512 w_scale = load_halves(scale), w_min = has_min ? load_halves(min) : _mm512_setzero_ps();
         scale += PACKED_ROWS;
         min += PACKED_ROWS;
-#pragma GCC unroll 8
+#pragma GCC unroll 9
         for (int t = 0; t < n_rows; t++) {
             int at = block * tile.width + t;
             const int8_t *a = tile.q + at * ACTIVATION_BLOCK;
@@ -217,22 +230,27 @@ INLINE void multiply_packed(const struct gemm *gemm, int group, struct gemm_tile
     store_rows(gemm, group, tile.first_row, n_rows, sums);
 }
 
-/* The number of rows as a constant. */
+#define ROWS_AT_ONCE(n)                                                                                                                \
+    case n:                                                                                                                            \
+        multiply_packed(gemm, group, tile, bits, n, has_min);                                                                            \
+        break;
+
+/* All rows in one pass, their number as a constant. */
 INLINE void few_rows_of(const struct gemm *gemm, int group, int bits, bool has_min)
 {
     struct gemm_tile tile = gemm_tile_at(gemm->a, 0);
-    for (int left = tile.width; left > 0;) {
-        int n = left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
-        if (n == 8)
-            multiply_packed(gemm, group, tile, bits, 8, has_min);
-        else if (n == 4)
-            multiply_packed(gemm, group, tile, bits, 4, has_min);
-        else if (n == 2)
-            multiply_packed(gemm, group, tile, bits, 2, has_min);
-        else
-            multiply_packed(gemm, group, tile, bits, 1, has_min);
-        tile = gemm_tile_skip(tile, n);
-        left -= n;
+    switch (tile.width) {
+        ROWS_AT_ONCE(1)
+        ROWS_AT_ONCE(2)
+        ROWS_AT_ONCE(3)
+        ROWS_AT_ONCE(4)
+        ROWS_AT_ONCE(5)
+        ROWS_AT_ONCE(6)
+        ROWS_AT_ONCE(7)
+        ROWS_AT_ONCE(8)
+        ROWS_AT_ONCE(9)
+    default:
+        __builtin_unreachable();
     }
 }
 
@@ -259,7 +277,7 @@ void gemm_groups_vnni(const struct gemm *gemm, int first, int end, void *scratch
         gemm_k_groups_vnni(gemm, first, end, scratch);
         return;
     }
-    if (gemm->a->n_rows <= FEW_ROWS && gemm->a->n_rows != MOST_ROWS) {
+    if (gemm->a->n_rows <= FEW_ROWS) {
         for (int group = first; group < end; group++)
             few_rows(gemm, group);
         return;

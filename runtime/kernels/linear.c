@@ -253,9 +253,10 @@ static gemm_groups_fn *gemm_for_cpu(void)
 static void quantize_chunk(void *arg, int chunk, int thread)
 {
     const struct job *job = arg;
+    int from = chunk * ACTIVATION_ROWS, end = from + ACTIVATION_ROWS < job->n_rows ? from + ACTIVATION_ROWS : job->n_rows;
     for (int i = 0; i < 2; i++)
         if (job->activations[i].n_blocks > 0)
-            activations_fill(&job->activations[i], job->x, chunk);
+            activations_fill(&job->activations[i], job->x, from, end);
 }
 
 static void multiply_units(const struct job *job, const struct part *part, int first, int end)
@@ -305,6 +306,7 @@ static int activations_of(const struct linear *linear)
 /* Lays out the activations that are asked for and quantizes x into them. */
 static void quantize_input(struct job *job, struct pool *pool, const bool asked[2])
 {
+    enum { SHARED_WORK = 12000 }; /* Elements: what other threads would take off costs as much as calling them. */
     int n_in = job->parts[0].linear->rows.n_in;
     size_t n_bytes = activations_bytes(job->n_rows, n_in);
     uint8_t *scratch = scratch_take(SCRATCH_ACTIVATIONS, n_bytes * (asked[0] && asked[1] ? 2 : 1));
@@ -313,8 +315,8 @@ static void quantize_input(struct job *job, struct pool *pool, const bool asked[
             activations_init(&job->activations[i], scratch, job->n_rows, n_in, i == 0 ? 1 : 8);
             scratch += n_bytes;
         }
-    int n_tiles = (job->n_rows + ACTIVATION_TILE - 1) / ACTIVATION_TILE;
-    pool_run(n_tiles > 1 ? pool : NULL, n_tiles, quantize_chunk, job);
+    bool worth_it = (int64_t)job->n_rows * n_in >= SHARED_WORK;
+    pool_run(worth_it ? pool : NULL, (job->n_rows + ACTIVATION_ROWS - 1) / ACTIVATION_ROWS, quantize_chunk, job);
 }
 
 /* Chunks small enough to balance, large enough that taking one costs little beside doing it. */

@@ -1,7 +1,7 @@
 /* Speed of the matrix products for each weight format, in the shapes of SmolLM2-135M, or with "large", and always for blocks of 256, of
  * four layers of TinyLlama-1.1B:
- *     bench_linear [threads] [large] [TYPE…]
- * prints GMAC/s at several row counts and GB/s of weights at one row, medians of five. */
+ *     bench_linear [threads] [large] [few] [TYPE…]
+ * prints GMAC/s at several row counts (with "few" all from 1 to 16) and GB/s of weights at one row, medians of five. */
 #include "kernels/cpu.h"
 #include "kernels/linear.h"
 #include "weir_runtime.h"
@@ -33,6 +33,8 @@ int main(int argc, char **argv)
                                             TENSOR_Q2_K, TENSOR_Q3_K, TENSOR_Q4_K, TENSOR_Q5_K, TENSOR_Q6_K, TENSOR_IQ4_XS};
     bool large = argc > 2 && strcmp(argv[2], "large") == 0;
     int first_type = large ? 3 : 2;
+    bool few = argc > first_type && strcmp(argv[first_type], "few") == 0;
+    first_type += few;
     printf("%s, %d threads\n", runtime_kernels(), n_threads);
     for (size_t k = 0; k < sizeof types / sizeof *types; k++) {
         bool wanted = argc <= first_type;
@@ -60,8 +62,9 @@ int main(int argc, char **argv)
             }
         }
         printf("%-6s", tensor_type_name(types[k]));
-        static const int row_counts[] = {1, 2, 4, 8, 16, 64, 256, 512, 1};
-        for (size_t r = 0; r < sizeof row_counts / sizeof *row_counts; r++) {
+        static const int all_counts[] = {1, 2, 4, 8, 16, 64, 256, 512, 1}, few_counts[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
+        const int *row_counts = few ? few_counts : all_counts;
+        for (size_t r = 0; r < (few ? sizeof few_counts : sizeof all_counts) / sizeof *row_counts; r++) {
             double times[5];
             for (int repeat = -1; repeat < 5; repeat++) {
                 int64_t start = clock_now_us();
