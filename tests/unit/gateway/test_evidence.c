@@ -215,6 +215,26 @@ Test(evidence, few_labels_and_strange_numbers_move_nothing)
     evidence_release(&evidence);
 }
 
+Test(evidence, a_move_needs_the_stated_odds_and_after_each_move_down_longer_ones)
+{
+    for (int down = 0; down < 2; down++) {
+        struct evidence evidence = {0};
+        for (int k = 0; k < 3; k++) {
+            /* The k-th test has a share 1 / ((k + 1)(k + 2)) of the error; up from five starts that share it. */
+            double needed = (k + 1) * (k + 2) / EVIDENCE_ALPHA * (down ? 1 : 5);
+            struct evidence_verdict verdict = {.move = EVIDENCE_STAYS};
+            for (uint64_t i = 0; i < 900 && verdict.move == EVIDENCE_STAYS; i++) {
+                add(&evidence, i + 1, 0.25, down ? 0.06 : 0);
+                evidence_judge(&evidence, 0.05, 0.3, down ? 0.3 : 0, &verdict);
+            }
+            cr_assert_eq(verdict.move, down ? EVIDENCE_DOWN : EVIDENCE_UP);
+            cr_assert(verdict.wealth >= needed && verdict.wealth < 1.25 * needed, "test %d: %g to 1 where %g are needed", k, verdict.wealth, needed);
+            evidence_forget(&evidence);
+        }
+        evidence_release(&evidence);
+    }
+}
+
 Test(evidence, labels_are_bounded_and_the_older_half_makes_room)
 {
     struct evidence evidence = {0};
