@@ -154,7 +154,8 @@ def interval(gains, rows, n=2000):
 
 class Bench:
     def __init__(self, args, folder):
-        self.weir, self.folder, self.quiet = args.weir, folder, args.quiet
+        self.weir, self.folder = args.weir, folder
+        self.options = (["--quiet"] if args.quiet else []) + (["--kind", args.kind] if args.kind else [])
         self.data = args.shared / "data/routing"
 
     def write(self, name, rows):
@@ -167,7 +168,7 @@ class Bench:
 
     def train(self, name, rows, *options):
         head = self.folder / f"{name}.head"
-        self.run("train", "--data", self.write(f"{name}.train.jsonl", rows), "--out", head, *options, *(["--quiet"] if self.quiet else []))
+        self.run("train", "--data", self.write(f"{name}.train.jsonl", rows), "--out", head, *options, *self.options)
         return head
 
     def eval(self, head, name, rows):
@@ -240,8 +241,8 @@ def mmlu(bench, args):
     rows = mmlu_rows(bench.data)
     print(f"RouteLLM's MMLU rows at hand: {len(rows)} of 14,037. Published (APGR/CPT50/CPT80): SW ranking .603/.354/.716, causal LLM 8B .600/.355/.703")
     if args.half:
-        rows = [row for row in rows if fnv("choose " + row["text"]) >> 20 & 1]
-        print(f"{len(rows)} rows that no setting of the training was chosen on")
+        rows = [row for row in rows if (fnv("choose " + row["text"]) >> 20 & 1) == (args.half == "reporting")]
+        print(f"{len(rows)} rows, the half on which " + ("no setting of the training was chosen" if args.half == "reporting" else "settings of the training were chosen"))
     ours, theirs = [], []
     for draw in range(args.draws):
         order = list(range(len(rows)))
@@ -438,7 +439,8 @@ def main():
     parser.add_argument("--weir", default=os.environ.get("WEIR_BINARY", str(ROOT / "build/release/weir")), help="[build/release/weir]")
     parser.add_argument("--draws", type=int, default=5, help="mmlu: random draws of 1,500 rows [5]")
     parser.add_argument("--all", action="store_true", help="mmlu: five folds and unseen subjects too (half an hour)")
-    parser.add_argument("--half", action="store_true", help="mmlu: only the rows that no setting was chosen on")
+    parser.add_argument("--half", choices=("reporting", "choosing"), help="mmlu: only the rows that no setting was chosen on, or only the others")
+    parser.add_argument("--kind", choices=("kernel", "logistic", "factors", "mlp"), help="of the heads (weir train --kind)")
     parser.add_argument("--seeds", type=int, default=3, help="gsm8k: fold seeds [3]")
     parser.add_argument("--keep", type=pathlib.Path, help="a folder that keeps the lines and heads")
     parser.add_argument("--quiet", action="store_true", help="no progress of training")
