@@ -160,6 +160,7 @@ Test(reblend, what_an_answers_text_says_follows_fresh_lines_alone_and_joined, .i
     for (int i = 0; i < 2; i++) {
         json_t *report = calibrate(methods[i]);
         const json_t *of_text = json_object_get(json_object_get(report, "answer"), "local");
+        cr_assert(refitted(report, "by_text"), "joined from what the text says now");
         cr_assert_lt(json_number_value(json_object_get(of_text, "ece")), 0.5 * json_number_value(json_object_get(of_text, "ece_before")));
         json_decref(report);
         judge_texts(again_path, p);

@@ -237,11 +237,11 @@ Test(evidence, a_move_needs_the_stated_odds_and_after_each_move_down_longer_ones
 
 Test(evidence, a_stretch_that_is_not_supported_is_not_passed_over)
 {
-    /* Worse ones at .19 are drowned by good ones at .3: the regret at .3 is .06, but at .2 it is .17. */
+    /* Worse ones at .19 are drowned by good ones at .29: the regret at .3 is .06, but at .2 it is .17. */
     struct evidence evidence = {0};
     struct evidence_verdict verdict;
     for (uint64_t i = 0; i < 1000; i++)
-        add(&evidence, i + 1, i % 50 < 15 ? 0.1 : i % 50 < 18 ? 0.19 : 0.3, i % 50 >= 15 && i % 50 < 18);
+        add(&evidence, i + 1, i % 50 < 15 ? 0.1 : i % 50 < 18 ? 0.19 : 0.29, i % 50 >= 15 && i % 50 < 18);
     evidence_judge(&evidence, 0.1, 0.1, 0, &verdict);
     cr_assert_eq(verdict.move, EVIDENCE_UP);
     cr_assert_float_eq(verdict.threshold, 0.18, 1e-9, "%g", verdict.threshold);
