@@ -400,7 +400,7 @@ def lengths(bench, args):
     """Expected output tokens: a fifth of the recorded lengths by a head that was trained on the others."""
     rows = lengths_rows(bench)
     training, _ = labels_parted(bench)
-    test, train = ([row for row in rows if (fnv("lengths " + row["text"]) % 5 == 0) == held] for held in (True, False))
+    test, train = ([row for row in rows if (fnv(row["text"]) % 5 == 0) == held] for held in (True, False))
     found = bench.eval(bench.train("lengths", training + train, "--landmarks", "64"), "lengths", test)["output_tokens"]
     print(f"{len(test)} lengths, trained on {len(train)}: {found}")
 

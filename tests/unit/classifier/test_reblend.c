@@ -109,17 +109,21 @@ Test(reblend, the_blends_follow_what_fresh_lines_say, .init = make_folder, .fini
     }
 }
 
-/* Of two answers the one is right more often than the other. */
+/* Of two answers the one is right more often than the other, and the surer of each more often or less than that by up to half of by_confidence. */
 static const char *const answers[2] = {"It is made of copper.", "Perhaps nobody knows."};
 
-static void write_texts(int first, int n, double right_of_one, double right_of_other)
+static void write_texts(int first, int n, double right_of_one, double right_of_other, double by_confidence)
 {
     FILE *file = fopen(data, "w");
     cr_assert_not_null(file);
     state = (uint32_t)first + 1;
     for (int i = first; i < first + n; i++) {
-        int which = draw() < 0.5, right = draw() < (which ? right_of_other : right_of_one);
-        fprintf(file, "{\"text\":\"What is thing %d?\",\"scores\":{\"local\":%d,\"remote\":1},\"answer\":{\"text\":\"%s\"}}\n", i, right, answers[which]);
+        double u = draw() - 0.5;
+        int which = draw() < 0.5, right = draw() < (which ? right_of_other : right_of_one) + by_confidence * u;
+        fprintf(file, "{\"text\":\"What is thing %d?\",\"scores\":{\"local\":%d,\"remote\":1},\"answer\":{\"text\":\"%s\"", i, right, answers[which]);
+        if (by_confidence != 0)
+            fprintf(file, ",\"logprob_mean\":%g", -2 + 2 * u);
+        fputs("}}\n", file);
     }
     fclose(file);
 }
@@ -152,15 +156,14 @@ Test(reblend, what_an_answers_text_says_follows_fresh_lines_alone_and_joined, .i
 {
     static const enum calibration_method methods[] = {CALIBRATION_ISOTONIC, CALIBRATION_PLATT};
     float p[2][2];
-    write_texts(0, 400, 0.95, 0.3);
+    write_texts(0, 400, 0.95, 0.3, 0);
     train();
     judge_texts(head_path, p);
     cr_assert(p[0][0] > 0.8F && p[1][0] > 0.8F);
-    write_texts(1000, 400, 0.45, 0.02);
+    write_texts(1000, 400, 0.45, 0.02, 0);
     for (int i = 0; i < 2; i++) {
         json_t *report = calibrate(methods[i]);
         const json_t *of_text = json_object_get(json_object_get(report, "answer"), "local");
-        cr_assert(refitted(report, "by_text"), "joined from what the text says now");
         cr_assert_lt(json_number_value(json_object_get(of_text, "ece")), 0.5 * json_number_value(json_object_get(of_text, "ece_before")));
         json_decref(report);
         judge_texts(again_path, p);
@@ -169,15 +172,28 @@ Test(reblend, what_an_answers_text_says_follows_fresh_lines_alone_and_joined, .i
     }
 }
 
+Test(reblend, a_blend_made_anew_still_knows_what_the_text_says, .init = make_folder, .fini = remove_folder)
+{
+    float p[2][2];
+    write_texts(0, 400, 0.7, 0.3, 0.6);
+    train();
+    write_texts(1000, 600, 0.7, 0.3, -0.6);
+    json_t *report = calibrate(CALIBRATION_PLATT);
+    cr_assert(refitted(report, "by_text"));
+    json_decref(report);
+    judge_texts(again_path, p);
+    cr_assert_gt(p[1][0], p[1][1] + 0.2F);
+}
+
 Test(reblend, a_second_calibration_takes_the_place_of_the_first, .init = make_folder, .fini = remove_folder)
 {
     float p[2][2];
-    write_texts(0, 400, 0.95, 0.3);
+    write_texts(0, 400, 0.95, 0.3, 0);
     train();
-    write_texts(1000, 400, 0.45, 0.02);
+    write_texts(1000, 400, 0.45, 0.02, 0);
     json_decref(calibrate(CALIBRATION_ISOTONIC));
     cr_assert_eq(rename(again_path, head_path), 0);
-    write_texts(2000, 400, 0.95, 0.3);
+    write_texts(2000, 400, 0.95, 0.3, 0);
     json_decref(calibrate(CALIBRATION_ISOTONIC));
     judge_texts(again_path, p);
     for (int joined = 0; joined < 2; joined++)
@@ -232,7 +248,7 @@ Test(reblend, a_probe_that_tells_nothing_makes_no_blend_where_there_was_none, .i
 {
     struct error err = {0};
     struct head *head;
-    write_texts(0, 400, 0.1, 0.1);
+    write_texts(0, 400, 0.1, 0.1, 0);
     train();
     write_probes(1000, 60, 0, 0.1);
     json_decref(calibrate(CALIBRATION_PLATT));
