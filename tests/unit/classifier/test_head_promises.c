@@ -124,6 +124,9 @@ Test(head_promises, a_regret_between_two_hundredths_is_kept_as_the_smaller_is)
     }
     cr_assert(head_promise(head, 1, &threshold, &confidence, &n_lines) && threshold == 1, "whatever a local answer is worth, it may stay");
     cr_assert_float_eq(head_least_regret(head), 0.05, 1e-9);
+    head->promises.thresholds[0] = 0.5F;
+    cr_assert(head_promise(head, 0.0099, &threshold, &confidence, &n_lines) && threshold == (double)PROMISE_NOTHING, "less than a hundredth was not found");
+    cr_assert(head_promise(head, 0.01, &threshold, &confidence, &n_lines) && threshold == 0.5);
     head->promises.present = false;
     cr_assert_eq(head_promise_share(head, 0.5), 0);
     cr_assert_eq(head_least_regret(head), 1);
