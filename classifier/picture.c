@@ -1,5 +1,6 @@
 /* Picture: metrics as one SVG of panels, two a row: cost–quality curve, cascade, reliability, confusion, tiers. It needs no script, font
- * file or network. What the metrics do not have gets no panel. */
+ * file or network. What the metrics do not have gets no panel. An HTML page holds that SVG; a PNG is drawn from it (picture_png.h). */
+#include "picture_png.h"
 #include "weir_classifier.h"
 
 #include <math.h>
@@ -219,10 +220,24 @@ static void draw_tiers(struct picture *p, const json_t *tiers)
     {
         double us = number(tier, "mean_us"), width = PLOT * log1p(us) / log1p(most);
         buffer_printf(&p->out, "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"22\" fill=\"%s\"/>\n", p->x, y + 18, width > 1 ? width : 1, BLUE);
-        snprintf(words, sizeof words, "%.40s: %.0f µs, %lld lines", name, us, (long long)json_integer_value(json_object_get(tier, "n")));
+        snprintf(words, sizeof words, "%.40s: %.3g µs, %lld lines", name, us, (long long)json_integer_value(json_object_get(tier, "n")));
         text(p, p->x, y + 12, "start", 12, words);
         y += 64;
     }
+}
+
+static bool is_png(const char *path)
+{
+    return str_ends(str_of(path), STR(".png"));
+}
+
+int metrics_picture_possible(const char *path, struct error *err)
+{
+    struct buffer drawn;
+    buffer_init(&drawn, 1 << 20);
+    int status = is_png(path) ? picture_png(STR("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"1\" height=\"1\"/>"), &drawn, err) : 0;
+    buffer_release(&drawn);
+    return status;
 }
 
 int metrics_picture(const json_t *metrics, const char *path, struct error *err)
@@ -243,7 +258,7 @@ int metrics_picture(const json_t *metrics, const char *path, struct error *err)
     }
     draw_confusion(&p, json_object_get(metrics, "confusion"));
     draw_tiers(&p, json_object_get(metrics, "tiers"));
-    bool page = str_ends(str_of(path), STR(".html"));
+    bool page = str_ends(str_of(path), STR(".html")), pixels = is_png(path);
     int rows = (p.n_panels + 1) / 2, height = rows * PANEL + 30;
     buffer_init(&file, 65 << 20);
     if (page)
@@ -255,7 +270,13 @@ int metrics_picture(const json_t *metrics, const char *path, struct error *err)
     buffer_append_str(&file, STR("</svg>\n"));
     if (page)
         buffer_append_str(&file, STR("</body></html>\n"));
-    int status = p.out.failed || file.failed ? error_set(err, WEIR_E_LIMIT, path, "the picture is too large") : file_write_atomic(path, file.data, file.n, 0644, err);
+    int status = p.out.failed || file.failed ? error_set(err, WEIR_E_LIMIT, path, "the picture is too large") : 0;
+    buffer_clear(&p.out);
+    if (status == 0 && pixels)
+        status = picture_png(buffer_str(&file), &p.out, err);
+    str drawn = buffer_str(pixels ? &p.out : &file);
+    if (status == 0)
+        status = file_write_atomic(path, drawn.data, drawn.n, 0644, err);
     buffer_release(&p.out);
     buffer_release(&file);
     return status;

@@ -144,8 +144,10 @@ double head_threshold(const struct head *head, double max_regret);
 int head_evaluate(const struct head *head, struct model *encoder, const char *data_path, const struct score_limits *limits, json_t **out,
                   struct error *err) WEIR_CHECKED;
 
-/* Draws what head_evaluate or head_calibrate found as one self-contained picture: SVG, or an HTML page where the path ends in
- * ".html". */
+/* Draws what head_evaluate or head_calibrate found as one self-contained picture: SVG, an HTML page where the path ends in ".html", or
+ * PNG where it ends in ".png", for which the program rsvg-convert must be on PATH (WEIR_E_NOT_FOUND). */
 int metrics_picture(const json_t *metrics, const char *path, struct error *err) WEIR_CHECKED;
+/* Can a picture of that kind be drawn here? To be asked before a long evaluation. */
+int metrics_picture_possible(const char *path, struct error *err) WEIR_CHECKED;
 
 #endif

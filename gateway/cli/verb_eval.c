@@ -23,7 +23,7 @@ static int eval_run(int argc, char **argv)
     if (argc > 1 && strcmp(argv[1], "perplexity") == 0)
         return eval_perplexity(argc - 1, argv + 1);
     int64_t threads = 0;
-    static const char *const not_drawn[] = {".png", ".jpg", ".jpeg", ".gif", ".webp", ".pdf", ".eps"};
+    static const char *const not_drawn[] = {".jpg", ".jpeg", ".gif", ".webp", ".pdf", ".eps"};
     double max_regret = NAN; /* Not given. */
     struct score_limits limits;
     bool as_json = false, no_encoder = false;
@@ -49,9 +49,11 @@ static int eval_run(int argc, char **argv)
     }
     for (size_t i = 0; picture != NULL && i < sizeof not_drawn / sizeof *not_drawn; i++)
         if (str_ends(str_of(picture), str_of(not_drawn[i]))) {
-            fprintf(stderr, "weir eval: --picture: SVG (name.svg) or HTML (name.html) is drawn, not *%s\n", not_drawn[i]);
+            fprintf(stderr, "weir eval: --picture: SVG (name.svg), HTML (name.html) or PNG (name.png) is drawn, not *%s\n", not_drawn[i]);
             return EXIT_USAGE;
         }
+    if (picture != NULL && metrics_picture_possible(picture, &err) < 0)
+        return cli_fail("eval", &err);
     status = head_open(&head, head_path, &err);
     limits.low = limits.high = status == 0 && !isnan(max_regret) ? head_threshold(head, max_regret) : 0;
     if (status < 0 || (!no_encoder && encoder_line_open(encoder_path, precision, threads, &encoder, &err) < 0) ||
@@ -103,7 +105,8 @@ const struct verb verb_eval = {
             "cascade the same metrics of routing by the question alone (scoring), by the answer's text alone (answer), by the question and\n"
             "the model's word that it can answer (probe), and as the gateway's cascade does it, by the larger of both gains (both).\n"
             "\n"
-            "  --picture FILE          draws all that: cost-quality curve, cascade, reliability, confusion, tiers; SVG, or HTML by the name\n"
+            "  --picture FILE          draws all that: cost-quality curve, cascade, reliability, confusion, tiers; by the name SVG, HTML (.html)\n"
+            "                          or PNG (.png, by rsvg-convert of Debian's librsvg2-bin)\n"
             "  --max-regret R          counts and times the tiers as a gateway with classifier.max_regret R uses them: the next tier\n"
             "                          runs only where it could change the route. Without it as if any threshold were possible\n"
             "  --head H                head file of `weir train`; default: the shipped one\n"

@@ -104,7 +104,7 @@ def test_an_answer_that_got_lost_is_a_failure(tmp_path, argv):
 
 
 @pytest.mark.parametrize("argv, said", [
-    (["eval", "--data", "d", "--picture", "curve.png"], b"SVG (name.svg) or HTML"),
+    (["eval", "--data", "d", "--picture", "curve.jpg"], b"SVG (name.svg), HTML (name.html) or PNG"),
     (["eval", "--data", "d", "--max-regret", "-1"], b"--max-regret: 0 to 1"),
     (["score", "--max-regret", "-1"], b"--max-regret: 0 to 1"),
     (["embed", "--threads", "-1"], b"--threads: 0 to 1024, not -1"),

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """One row of classifier/README.md's table, from the data to the number.
 
-    tests/bench/classifier/proof.py mmlu|gsm8k|mtbench|clinc150|banking77|promise|latency [--shared ../shared] [--weir build/release/weir]
+    tests/bench/classifier/proof.py mmlu|gsm8k|mtbench|clinc150|banking77|promise|tiers|lengths|cascade|latency
+                                    [--shared ../shared] [--weir build/release/weir]
 
 Writes lines for `weir train` and `weir eval`, runs them and prints what came out, with the published figures and, where scikit-learn is
 there, TF-IDF with two logistic heads (a linear classifier for intents) on the very same lines. Uses the rows that the data folder has:
@@ -19,11 +20,13 @@ import os
 import pathlib
 import random
 import statistics
+import struct
 import subprocess
 import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
+LABELS, SHIPPED = ROOT / "classifier/labels", ROOT / "classifier/heads/default.head"
 WEAK, STRONG = "mistralai/Mixtral-8x7B-Instruct-v0.1", "gpt-4-1106-preview"
 
 
@@ -151,7 +154,8 @@ def interval(gains, rows, n=2000):
 
 class Bench:
     def __init__(self, args, folder):
-        self.weir, self.folder, self.quiet = args.weir, folder, args.quiet
+        self.weir, self.folder = args.weir, folder
+        self.options = (["--quiet"] if args.quiet else []) + (["--kind", args.kind] if args.kind else [])
         self.data = args.shared / "data/routing"
 
     def write(self, name, rows):
@@ -162,18 +166,21 @@ class Bench:
     def run(self, *arguments, **more):
         return subprocess.run([self.weir, *map(str, arguments)], check=True, stdout=subprocess.PIPE, text=True, **more).stdout
 
-    def train(self, name, rows):
+    def train(self, name, rows, *options):
         head = self.folder / f"{name}.head"
-        self.run("train", "--data", self.write(f"{name}.train.jsonl", rows), "--out", head, *(["--quiet"] if self.quiet else []))
+        self.run("train", "--data", self.write(f"{name}.train.jsonl", rows), "--out", head, *options, *self.options)
         return head
 
     def eval(self, head, name, rows):
         return json.loads(self.run("eval", "--head", head, "--data", self.write(f"{name}.test.jsonl", rows), "--json"))
 
-    def gains(self, head, rows, with_answer=False):
+    def scores(self, head, rows, *options, with_answer=False):
         keep = ("text", "answer") if with_answer else ("text",)
         lines = "".join(json.dumps({key: row[key] for key in keep}) + "\n" for row in rows)
-        return [json.loads(text)["gain"] for text in self.run("score", "--head", head, input=lines).splitlines()]
+        return [json.loads(text) for text in self.run("score", "--head", head, *options, input=lines).splitlines()]
+
+    def gains(self, head, rows, with_answer=False):
+        return [score["gain"] for score in self.scores(head, rows, with_answer=with_answer)]
 
 
 def tfidf(train, test):
@@ -234,8 +241,8 @@ def mmlu(bench, args):
     rows = mmlu_rows(bench.data)
     print(f"RouteLLM's MMLU rows at hand: {len(rows)} of 14,037. Published (APGR/CPT50/CPT80): SW ranking .603/.354/.716, causal LLM 8B .600/.355/.703")
     if args.half:
-        rows = [row for row in rows if fnv("choose " + row["text"]) >> 20 & 1]
-        print(f"{len(rows)} rows that no setting of the training was chosen on")
+        rows = [row for row in rows if (fnv("choose " + row["text"]) >> 20 & 1) == (args.half == "reporting")]
+        print(f"{len(rows)} rows, the half on which " + ("no setting of the training was chosen" if args.half == "reporting" else "settings of the training were chosen"))
     ours, theirs = [], []
     for draw in range(args.draws):
         order = list(range(len(rows)))
@@ -284,7 +291,7 @@ def mtbench(bench, args):
     print(f"MT-Bench: {len(rows)} questions, routed by the first turn. Published (APGR/CPT50/CPT80): MF with judge data .802/.134/.313, SW ranking .759, BERT .751")
     others = [line(row["question"], row["scores"]["mistral-7b-instruct-v0.3"], row["scores"]["llama-3.3-nemotron-super-49b-v1"])
               for row in read_jsonl(bench.data / "llmrouter/dcrouter_scores_train.jsonl.xz")]
-    heads = [("the shipped head", ROOT / "classifier/heads/default.head"),
+    heads = [("the shipped head", SHIPPED),
              ("a head of LLMRouter's outcomes (7B, 49B)", bench.train("llmrouter", others)),
              ("a head of RouteLLM's MMLU and GSM8K", bench.train("exams", [{key: row[key] for key in ("text", "scores")} for row in mmlu_rows(bench.data) + gsm8k_rows(bench.data)]))]
     for name, head in heads:
@@ -332,26 +339,92 @@ def banking77(bench, args):
     intents(bench, "banking77", train, test)
 
 
+def labels_parted(bench):
+    """The shipped head's training lines (without the lengths), and the labels that its training did not see."""
+    labels, training, held = (bench.folder / f"labels.{part}.jsonl" for part in ("all", "training", "held"))
+    labels.write_bytes(lzma.open(LABELS / "labels.jsonl.xz").read())
+    subprocess.run([sys.executable, LABELS / "split.py", labels, training, held], check=True, stdout=subprocess.DEVNULL)
+    return read_jsonl(training), read_jsonl(held)
+
+
+def lengths_rows(bench):
+    found = subprocess.run([sys.executable, LABELS / "lengths.py", bench.data.parent], check=True, stdout=subprocess.PIPE, text=True).stdout
+    return [json.loads(text) for text in found.splitlines()]
+
+
 def promise(bench, args):
     """Of the promises: a head of 1,500 MMLU rows on the others, and the shipped head on the labels that its training did not see."""
     rows = mmlu_rows(bench.data)
     random.Random(0).shuffle(rows)
     mmlu_head = bench.train("promise", rows[:1500])
-    held = bench.folder / "held.jsonl"
-    with tempfile.TemporaryDirectory() as folder:
-        labels = pathlib.Path(folder) / "labels.jsonl"
-        labels.write_bytes(lzma.open(ROOT / "classifier/labels/labels.jsonl.xz").read())
-        subprocess.run([sys.executable, ROOT / "classifier/labels/split.py", labels, os.devnull, held], check=True, stdout=subprocess.DEVNULL)
+    _, held = labels_parted(bench)
     for name, head, of, n, regrets in (("MMLU, 1,500 rows for training", mmlu_head, rows[1500:], 2000, (0.1, 0.12, 0.15)),
-                                       ("the shipped head, held-out labels", ROOT / "classifier/heads/default.head", read_jsonl(held), 1845, (0.05, 0.1, 0.15, 0.2, 0.3))):
+                                       ("the shipped head, held-out labels", SHIPPED, held, len(held), (0.05, 0.1, 0.15, 0.2, 0.3))):
         lines = "".join(f"{gain} {row['scores']['local']} {row['scores']['remote']}\n" for gain, row in zip(bench.gains(head, of), of))
         print(name)
         print(subprocess.run([ROOT / "build/release/tests/bench_promise", str(n), *map(str, regrets)], input=lines, check=True, stdout=subprocess.PIPE, text=True).stdout, end="")
 
 
+def promised_threshold(head, regret):
+    """Of a head file, whose format heads classifier/head_file.c."""
+    content = head.read_bytes()
+    length, arrays = struct.unpack_from("<II", content, 12)
+    header = json.loads(content[24 + 48 * arrays:24 + 48 * arrays + length])
+    return header["promises"]["thresholds"][round(100 * regret) - 1]
+
+
+def tiers(bench, args):
+    """Which tier of the shipped head decides, on the labels that its training did not see, and whether any route is another for it."""
+    training, held = labels_parted(bench)
+    names = ("rules", "features", "static", "encoder")
+
+    def shares(scores):
+        return "  ".join(f"{name} {100 * sum(score['tier'] == name for score in scores) / len(scores):5.1f} %" for name in names)
+
+    whole = bench.scores(SHIPPED, held)
+    print(f"The shipped head, {len(held):,} labels that its training did not see")
+    for regret in (0.05, 0.1, 0.3, 0.5):
+        limited, threshold = bench.scores(SHIPPED, held, "--max-regret", str(regret)), promised_threshold(SHIPPED, regret)
+        other = sum((a["gain"] > threshold) != (b["gain"] > threshold) for a, b in zip(limited, whole))
+        kept = [row for row, score in zip(held, limited) if score["gain"] <= threshold]
+        right = f", {100 * statistics.mean(row['scores']['local'] for row in kept):.1f} % of it right" if kept else ""
+        print(f"max_regret {regret:<4}  {shares(limited)}   routed otherwise than by all tiers: {other}   answered here {100 * len(kept) / len(held):.1f} %{right}")
+    print(f"any threshold    {shares(whole)}")
+    report("the shipped head", [score["gain"] for score in whole], held)
+    plain = bench.scores(bench.train("tiers", training + lengths_rows(bench), "--landmarks", "448"), held)
+    print(f"without a table  {shares(plain)}")
+    report("a head without a table, the same training", [score["gain"] for score in plain], held)
+
+
+def lengths(bench, args):
+    """Expected output tokens: a fifth of the recorded lengths by a head that was trained on the others."""
+    rows = lengths_rows(bench)
+    training, _ = labels_parted(bench)
+    test, train = ([row for row in rows if (fnv(row["text"]) % 5 == 0) == held] for held in (True, False))
+    found = bench.eval(bench.train("lengths", training + train, "--landmarks", "64"), "lengths", test)["output_tokens"]
+    print(f"{len(test)} lengths, trained on {len(train)}: {found}")
+
+
+def cascade(bench, args):
+    """The default model's answers to its labels' prompts, begun and judged: by the question, the answer, both, and a probe."""
+    rows = [row for row in read_jsonl(LABELS / "labels.jsonl.xz") if row["domain"] not in ("planning", "code", "oos")]  # Those were never asked.
+    rows = sorted(rows, key=lambda row: fnv("cascade " + row["text"]))[:2400]
+    answered = [json.loads(text) for text in bench.run("generate", "--train-lines", "--probe", "--self-check", "--max-tokens", "24", "--sessions", "32",
+                                                       "--input", bench.write("cascade.asked.jsonl", rows)).splitlines()]
+    found = []
+    for fold in range(4):
+        test, train = [row for row in answered if fnv(row["text"]) % 4 == fold], [row for row in answered if fnv(row["text"]) % 4 != fold]
+        found.append(bench.eval(bench.train(f"cascade{fold}", train, "--landmarks", "768"), f"cascade{fold}", test))
+    print(f"{len(answered)} prompts, four folds by hash, 24 tokens of each answer; means of the folds")
+    for way in ("scoring", "answer", "both", "probe"):
+        print(f"{way:<8} APGR {statistics.mean(fold['cascade'][way]['apgr'] for fold in found):.4f}")
+    print(f"AUROC of P(local) {statistics.mean(fold['auroc_local'] for fold in found):.4f}, "
+          f"once the answer is read {statistics.mean(fold['with_answer']['auroc_local'] for fold in found):.4f}")
+
+
 def latency(bench, args):
-    rows = [row for row in read_jsonl(ROOT / "classifier/labels/labels.jsonl.xz")][:2000]
-    found = bench.eval(ROOT / "classifier/heads/default.head", "latency", rows)
+    rows = [row for row in read_jsonl(LABELS / "labels.jsonl.xz")][:2000]
+    found = bench.eval(SHIPPED, "latency", rows)
     for tier, value in found["tiers"].items():
         print(f"{tier:<9} {value['n']:>5} texts, {value['mean_us']:.1f} µs each")
     gsm = gsm8k_rows(bench.data)[:300]
@@ -361,12 +434,13 @@ def latency(bench, args):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("row", choices=("mmlu", "gsm8k", "mtbench", "clinc150", "banking77", "promise", "latency"))
+    parser.add_argument("row", choices=("mmlu", "gsm8k", "mtbench", "clinc150", "banking77", "promise", "tiers", "lengths", "cascade", "latency"))
     parser.add_argument("--shared", type=pathlib.Path, default=ROOT / "../shared", help="the folder with data/routing in it [../shared]")
     parser.add_argument("--weir", default=os.environ.get("WEIR_BINARY", str(ROOT / "build/release/weir")), help="[build/release/weir]")
     parser.add_argument("--draws", type=int, default=5, help="mmlu: random draws of 1,500 rows [5]")
     parser.add_argument("--all", action="store_true", help="mmlu: five folds and unseen subjects too (half an hour)")
-    parser.add_argument("--half", action="store_true", help="mmlu: only the rows that no setting was chosen on")
+    parser.add_argument("--half", choices=("reporting", "choosing"), help="mmlu: only the rows that no setting was chosen on, or only the others")
+    parser.add_argument("--kind", choices=("kernel", "logistic", "factors", "mlp"), help="of the heads (weir train --kind)")
     parser.add_argument("--seeds", type=int, default=3, help="gsm8k: fold seeds [3]")
     parser.add_argument("--keep", type=pathlib.Path, help="a folder that keeps the lines and heads")
     parser.add_argument("--quiet", action="store_true", help="no progress of training")

@@ -27,6 +27,8 @@ Test(error, control_characters_of_what_is_quoted_reach_no_terminal)
     error_set(&err, WEIR_E_INVALID, "m.gguf: tensor a\x1b[2J", "\x07 is \x7f no name\n");
     cr_expect_str_eq(err.where, "m.gguf: tensor a?[2J");
     cr_expect_str_eq(err.text, "? is ? no name\n");
+    error_set(&err, WEIR_E_INVALID, "", "whole characters stay: \xEF\xBF\xBD\t\xC3\xA4");
+    cr_expect_str_eq(err.text, "whole characters stay: \xEF\xBF\xBD\t\xC3\xA4");
 }
 
 Test(error, prefixes_join_files_lines_and_members)

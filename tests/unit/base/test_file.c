@@ -72,6 +72,20 @@ Test(file, a_link_stays_a_link_and_what_it_leads_to_is_replaced)
     expect_text(plain, "new");
 }
 
+Test(file, a_new_file_has_the_mode_that_was_asked_for_whatever_the_umask)
+{
+    static const unsigned modes[] = {0600, 0644, 0640};
+    char plain[PATH_MAX];
+    struct error err = {0};
+    struct stat info;
+    umask(077);
+    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
+        cr_assert_eq(file_write_atomic(in_folder("plain", plain), "new", 3, modes[i], &err), 0, "%s", err.text);
+        cr_assert_eq(stat(plain, &info), 0);
+        cr_expect_eq(info.st_mode & 0777, modes[i]);
+    }
+}
+
 Test(file, a_link_to_nothing_is_replaced)
 {
     char link[PATH_MAX];

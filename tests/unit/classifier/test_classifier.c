@@ -246,6 +246,46 @@ Test(classifier, evaluation_can_be_drawn_as_well_formed_svg, .init = make_folder
     head_close(head);
 }
 
+Test(classifier, a_picture_named_png_has_two_pixels_for_each_unit_of_the_drawing, .init = make_folder, .fini = remove_folder)
+{
+    struct error err = {0};
+    struct buffer drawing, pixels;
+    char path[sizeof again_path + 4];
+    int width = 0, height = 0;
+    json_t *metrics = json_pack("{s:{s:{s:i,s:f}}}", "tiers", "rules", "n", 3, "mean_us", 2.0);
+    cr_assert_eq(metrics_picture(metrics, again_path, &err), 0, "%s: %s", err.where, err.text);
+    read_all(again_path, &drawing);
+    buffer_append_char(&drawing, '\0');
+    cr_assert_eq(sscanf(drawing.data, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\"", &width, &height), 2);
+    snprintf(path, sizeof path, "%s.png", again_path);
+    cr_assert_eq(metrics_picture_possible(path, &err), 0, "%s: %s", err.where, err.text);
+    cr_assert_eq(metrics_picture(metrics, path, &err), 0, "%s: %s", err.where, err.text);
+    read_all(path, &pixels);
+    unlink(path);
+    cr_assert(str_starts(buffer_str(&pixels), (str){"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", 16}) && pixels.n > 2000);
+    const unsigned char *head = (const unsigned char *)pixels.data;
+    cr_assert_eq((head[16] << 24 | head[17] << 16 | head[18] << 8 | head[19]), 2 * width);
+    cr_assert_eq((head[20] << 24 | head[21] << 16 | head[22] << 8 | head[23]), 2 * height);
+    buffer_release(&drawing);
+    buffer_release(&pixels);
+    json_decref(metrics);
+}
+
+Test(classifier, a_png_that_cannot_be_drawn_here_is_refused_with_what_is_missing_and_writes_nothing, .init = make_folder, .fini = remove_folder)
+{
+    struct error err = {0};
+    char path[sizeof again_path + 4];
+    json_t *metrics = json_object();
+    snprintf(path, sizeof path, "%s.png", again_path);
+    cr_assert_eq(setenv("PATH", folder, 1), 0);
+    cr_assert_eq(metrics_picture_possible(path, &err), WEIR_E_NOT_FOUND);
+    cr_assert(strcmp(err.where, "rsvg-convert") == 0 && strstr(err.text, "apt-get install librsvg2-bin") != NULL, "%s: %s", err.where, err.text);
+    cr_assert_eq(metrics_picture(metrics, path, &err), WEIR_E_NOT_FOUND);
+    cr_assert_not(file_exists(path));
+    cr_assert_eq(metrics_picture_possible(again_path, &err), 0, "an SVG needs nothing");
+    json_decref(metrics);
+}
+
 Test(classifier, the_shipped_head_keeps_greetings_and_lets_proofs_go)
 {
     struct error err = {0};

@@ -129,5 +129,25 @@ Test(promise, the_exact_p_value_is_the_binomial_tail)
     cr_assert_float_eq(promise_p_value(0.1, 10, 0.3, true), pow(0.7, 10) + 3 * pow(0.7, 9), 1e-9);
     cr_assert_float_eq(promise_p_value(0.8, 5, 0.5, true), 31.0 / 32, 1e-9);
     cr_assert_eq(promise_p_value(1, 5, 0.5, true), 1);
-    cr_assert_geq(promise_p_value(0.1, 10, 0.3, false), promise_p_value(0.1, 10, 0.3, true)); /* The bound is no smaller. */
+}
+
+Test(promise, of_graded_losses_the_smaller_of_two_bounds_counts)
+{
+    /* exp(-n kl(mean, risk)), and e times the binomial tail. */
+    cr_assert_float_eq(promise_p_value(0.1, 10, 0.3, false), exp(-10 * (0.1 * log(0.1 / 0.3) + 0.9 * log(0.9 / 0.7))), 1e-9);
+    cr_assert_float_eq(promise_p_value(0.1, 1000, 0.15, false) / promise_p_value(0.1, 1000, 0.15, true), exp(1), 1e-9);
+}
+
+Test(promise, what_losses_of_zero_and_one_would_show_graded_ones_do_not)
+{
+    float g[100] = {0}, l[100];
+    struct promise promise;
+    for (size_t i = 0; i < 100; i++)
+        l[i] = i < 3; /* P(Bin(100, 0.1) <= 3) is .008, below a fifth of .1. */
+    cr_assert_eq(promise_find(g, l, 100, 0.1, 0.9, &promise), 0);
+    cr_assert_eq(promise.n_local, 100);
+    for (size_t i = 0; i < 100; i++)
+        l[i] = 0.034F; /* Bounds .042 and .064. */
+    cr_assert_eq(promise_find(g, l, 100, 0.1, 0.9, &promise), 0);
+    cr_assert_eq(promise.n_local, 0);
 }

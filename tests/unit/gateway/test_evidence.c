@@ -215,6 +215,41 @@ Test(evidence, few_labels_and_strange_numbers_move_nothing)
     evidence_release(&evidence);
 }
 
+Test(evidence, a_move_needs_the_stated_odds_and_after_each_move_down_longer_ones)
+{
+    for (int down = 0; down < 2; down++) {
+        struct evidence evidence = {0};
+        for (int k = 0; k < 3; k++) {
+            /* The k-th test has a share 1 / ((k + 1)(k + 2)) of the error; up from five starts that share it. */
+            double needed = (k + 1) * (k + 2) / EVIDENCE_ALPHA * (down ? 1 : 5);
+            struct evidence_verdict verdict = {.move = EVIDENCE_STAYS};
+            for (uint64_t i = 0; i < 900 && verdict.move == EVIDENCE_STAYS; i++) {
+                add(&evidence, i + 1, 0.25, down ? 0.052 : 0);
+                evidence_judge(&evidence, 0.05, 0.3, down ? 0.3 : 0, &verdict);
+            }
+            cr_assert_eq(verdict.move, down ? EVIDENCE_DOWN : EVIDENCE_UP);
+            cr_assert(verdict.wealth >= needed && verdict.wealth < 1.25 * needed, "test %d: %g to 1 where %g are needed", k, verdict.wealth, needed);
+            evidence_forget(&evidence);
+        }
+        evidence_release(&evidence);
+    }
+}
+
+Test(evidence, a_stretch_that_is_not_supported_is_not_passed_over)
+{
+    /* Worse ones at .19 are drowned by good ones at .29: the regret at .3 is .06, but at .2 it is .17. */
+    struct evidence evidence = {0};
+    struct evidence_verdict verdict;
+    for (uint64_t i = 0; i < 1000; i++)
+        add(&evidence, i + 1, i % 50 < 15 ? 0.1 : i % 50 < 18 ? 0.19 : 0.29, i % 50 >= 15 && i % 50 < 18);
+    evidence_judge(&evidence, 0.1, 0.1, 0, &verdict);
+    cr_assert_eq(verdict.move, EVIDENCE_UP);
+    cr_assert_float_eq(verdict.threshold, 0.18, 1e-9, "%g", verdict.threshold);
+    evidence_judge(&evidence, 0.1, 0.3, 0, &verdict); /* Where .3 is the threshold without labels it is a start of its own. */
+    cr_assert_geq(verdict.threshold, 0.3);
+    evidence_release(&evidence);
+}
+
 Test(evidence, labels_are_bounded_and_the_older_half_makes_room)
 {
     struct evidence evidence = {0};

@@ -383,6 +383,8 @@ Test(goals, labels_move_a_tenants_threshold_each_time_on_record)
     cr_assert_lt(in.threshold, up);
     see_rows();
     cr_assert(n_rows >= 2 && last_row.refuted && llround(in.threshold * 1e6) == last_row.new_ppm);
+    for (int i = 0; i < EVIDENCE_LEAST - 1; i++)
+        cr_assert_eq(label("a", id++, -0.2, in.threshold, true), EVIDENCE_STAYS, "labels that refuted are used up: this is only number %d", i + 1);
     struct goals_context c = context();
     struct goals_query named = {.tenant = "a", .regret_named = true, .prompt_tokens = 1, .max_tokens = -1};
     struct decide_inputs other = in;
@@ -472,6 +474,34 @@ Test(goals, samples_of_both_sides_raise_a_threshold_and_a_start_takes_them_with_
     stop();
 }
 
+/* A tenant's sample, of a query that was drawn with that probability where the rarest has .1. */
+static void drawn(const char *tenant, int id, double gain, double probability, bool worse, bool lost)
+{
+    struct goals_context c = context();
+    char name[32];
+    snprintf(name, sizeof name, "l%d", id);
+    struct goals_label of = {.tenant = tenant, .decision_id = name, .max_regret = 0.1, .gain = gain, .reach = EVIDENCE_ALL, .regret = worse, .probability = probability,
+                             .least_probability = 0.1, .lost = lost};
+    cr_assert_geq(goals_label(goals, &c, &of), 0);
+}
+
+Test(goals, samples_that_are_lost_move_nothing_and_those_that_are_drawn_more_often_count_for_less)
+{
+    configure("classifier: {max_regret: 0.1}\n");
+    start();
+    for (int i = 0; i < 400; i++)
+        drawn("lost", i, 0.05, 0.1, false, true);
+    cr_assert(!inputs_for("lost", 0.05).promised);
+    /* As many queries have a gain of .05, and are never worse, as one of .15, of which every other is; of the former ten times as many are drawn. */
+    for (int i = 0; i < 990; i++)
+        drawn("drawn", i, i % 11 == 0 ? 0.15 : 0.05, i % 11 == 0 ? 0.1 : 1, i % 22 == 0, false);
+    cr_assert_lt(inputs_for("drawn", 0.05).threshold, 0.15);
+    for (int i = 0; i < 990; i++)
+        drawn("even", i, i % 11 == 0 ? 0.15 : 0.05, 0.1, i % 22 == 0, false);
+    cr_assert_gt(inputs_for("even", 0.05).threshold, 0.15, "drawn alike they are few");
+    stop();
+}
+
 Test(goals, a_label_has_its_chance_and_its_reach_by_how_it_was_drawn)
 {
     struct goals_label of = {.gain = 0};
@@ -517,7 +547,7 @@ Test(goals, labels_of_another_max_regret_or_target_are_left_out)
     configure("classifier: {max_regret: 0.2}\ntenants: {s: {max_remote_share: 0.5}}\n");
     start();
     for (int i = 0; i < 300; i++)
-        cr_assert(label("a", i, 0.1, EVIDENCE_ALL, true) == EVIDENCE_STAYS && label("s", i, 0.1, EVIDENCE_ALL, true) == EVIDENCE_STAYS);
+        cr_assert(label("a", i, 0.05, EVIDENCE_ALL, true) == EVIDENCE_STAYS && label("s", i, 0.05, EVIDENCE_ALL, true) == EVIDENCE_STAYS);
     see_rows();
     cr_assert_eq(n_rows, 0);
     stop();
