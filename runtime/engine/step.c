@@ -243,11 +243,21 @@ static int append_id(struct session *session, int32_t id)
     return 0;
 }
 
+static void end_failed(struct engine *engine, struct session *session, int status)
+{
+    struct error err;
+    if (status == WEIR_E_INVALID)
+        error_set(&err, status, "grammar", "the model has no token that goes on with the answer");
+    else
+        error_set(&err, status, "session", "out of memory");
+    engine_end_session(engine, session, FINISH_ERROR, &err);
+}
+
 /* A picked token joins the answer; ends the session where it has to. last: of this step, hence what the sampler's state and
  * pick_status are about: it has taken all of the step's tokens already. */
 static void take_token(struct engine *engine, struct session *session, const struct pick *pick, bool last)
 {
-    bool stopped = false, any = false;
+    bool stopped = false;
     session->n_generated++;
     if (ends_answer(engine, session, pick->id)) {
         engine_end_session(engine, session, FINISH_STOP, NULL);
@@ -271,21 +281,8 @@ static void take_token(struct engine *engine, struct session *session, const str
         context_shift(session, engine->n_context, engine->rope_border);
         engine->step->n_shifts++;
     }
-    if (status == 0) {
-        pthread_mutex_lock(&engine->lock);
-        status = session_publish(session, &any);
-        if (any)
-            session_notify(session);
-        pthread_mutex_unlock(&engine->lock);
-    }
-    if (status < 0) {
-        struct error err;
-        if (status == WEIR_E_INVALID)
-            error_set(&err, status, "grammar", "the model has no token that goes on with the answer");
-        else
-            error_set(&err, status, "session", "out of memory");
-        engine_end_session(engine, session, FINISH_ERROR, &err);
-    }
+    if (status < 0)
+        end_failed(engine, session, status);
 }
 
 /* The picks of a session's rows, once its cache holds what they were computed from. */
@@ -296,6 +293,25 @@ static void take_tokens(struct engine *engine, struct session *session)
         take_token(engine, session, &session->picks[i], i == session->n_picks - 1);
     if (kv_length(session->kv) > (int)session->n_ids) /* Ended before a right guess. */
         kv_trim(session->kv, (int)session->n_ids);
+}
+
+/* What came in the step goes to its owners at once: one that wakes finds the others' there too. */
+static void publish_all(struct engine *engine)
+{
+    struct step *step = engine->step;
+    pthread_mutex_lock(&engine->lock);
+    for (int i = 0; i < step->n_wanting; i++) {
+        struct session *session = step->wanting[i];
+        bool any = false;
+        session->pick_status = session->state == SESSION_RUNNING ? session_publish(session, &any) : 0;
+        if (any)
+            session_notify(session);
+    }
+    engine->stats.n_context_shifts += step->n_shifts;
+    pthread_mutex_unlock(&engine->lock);
+    for (int i = 0; i < step->n_wanting; i++)
+        if (step->wanting[i]->pick_status < 0)
+            end_failed(engine, step->wanting[i], step->wanting[i]->pick_status);
 }
 
 static int grow_logits(struct engine *engine, size_t n)
@@ -396,8 +412,6 @@ int engine_step(struct engine *engine, struct error *err)
     pthread_mutex_unlock(&engine->lock);
     for (int i = 0; i < step->n_wanting; i++)
         take_tokens(engine, step->wanting[i]);
-    pthread_mutex_lock(&engine->lock);
-    engine->stats.n_context_shifts += step->n_shifts;
-    pthread_mutex_unlock(&engine->lock);
+    publish_all(engine);
     return step->n_rows;
 }
