@@ -105,6 +105,32 @@ Test(speculate, a_looked_up_answer_is_the_plain_one_token_by_token)
     cr_assert_lt(stats.n_accepted_tokens, stats.n_drafted_tokens, "wrong guesses were made too");
 }
 
+Test(speculate, a_guess_is_made_only_where_it_is_worth_its_row)
+{
+    static const struct price prices[] = {
+        {.n = 64, .rows = 2, .us = 2000, .rows_var = 1, .rows_us = 2000}, /* A row takes as long as a step. */
+        {.n = 0},                                                         /* Not measured. */
+        {.n = 64, .rows = 2, .us = 2000, .rows_var = 1, .rows_us = 5},    /* Next to nothing. */
+    };
+    int64_t n_guessed[3];
+    int32_t tokens[128];
+    enum finish_reason reason;
+    struct engine_stats stats;
+    clock_freeze(1, 1); /* The price stays as it is set. */
+    for (int i = 0; i < 3; i++) {
+        start(SPECULATE_LOOKUP, NULL);
+        engine->price = prices[i];
+        for (int salt = 0; salt < 3; salt++)
+            generate(salt, &samplings[2], tokens, &reason);
+        engine_stats(engine, &stats);
+        n_guessed[i] = stats.n_drafted_tokens;
+        stop();
+    }
+    cr_assert_eq(n_guessed[0], 0, "%lld", (long long)n_guessed[0]);
+    cr_assert_gt(n_guessed[1], 0);
+    cr_assert_gt(n_guessed[2], n_guessed[1], "%lld, %lld", (long long)n_guessed[2], (long long)n_guessed[1]);
+}
+
 Test(speculate, a_drafted_answer_is_the_plain_one_token_by_token)
 {
     struct engine_stats stats;
