@@ -220,7 +220,8 @@ static void draw_tiers(struct picture *p, const json_t *tiers)
     {
         double us = number(tier, "mean_us"), width = PLOT * log1p(us) / log1p(most);
         buffer_printf(&p->out, "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"22\" fill=\"%s\"/>\n", p->x, y + 18, width > 1 ? width : 1, BLUE);
-        snprintf(words, sizeof words, "%.40s: %.3g µs, %lld lines", name, us, (long long)json_integer_value(json_object_get(tier, "n")));
+        bool long_one = us >= 1000;
+        snprintf(words, sizeof words, "%.40s: %.3g %s, %lld lines", name, long_one ? us / 1000 : us, long_one ? "ms" : "µs", (long long)json_integer_value(json_object_get(tier, "n")));
         text(p, p->x, y + 12, "start", 12, words);
         y += 64;
     }
