@@ -128,8 +128,15 @@ static void admit(struct engine *engine)
 static bool take_news(struct engine *engine, bool idle)
 {
     pthread_mutex_lock(&engine->lock);
-    while (idle && !engine->stopping && engine->submitted == NULL && engine->n_running == 0 && engine->waiting == NULL)
-        pthread_cond_wait(&engine->wake, &engine->lock);
+    for (bool more = true; idle && !engine->stopping && engine->submitted == NULL && engine->n_running == 0 && engine->waiting == NULL;) {
+        if (!more) {
+            pthread_cond_wait(&engine->wake, &engine->lock);
+            continue;
+        }
+        pthread_mutex_unlock(&engine->lock); /* A page at a time, so that a submission waits for one at most. */
+        more = kv_store_make_ready(engine->store);
+        pthread_mutex_lock(&engine->lock);
+    }
     if (idle && !engine->stopping && engine->submitted == NULL) {
         /* All that run are paused by their readers: until one reads, cancels or arrives. */
         struct timespec until;

@@ -91,6 +91,27 @@ size_t kv_store_page_bytes(const struct kv_store *store)
     return store->page_bytes;
 }
 
+bool kv_store_make_ready(struct kv_store *store)
+{
+    enum { READY_POSITIONS = 512, READY_BYTES = 64 << 20, SMALL_PAGE_BYTES = 4096 };
+    size_t ready_bytes = (size_t)store->n_free * store->page_bytes, all = store->used_bytes + ready_bytes;
+    struct slab *slab;
+    if (store->n_free * KV_PAGE >= READY_POSITIONS || ready_bytes + store->page_bytes > READY_BYTES || store->page_bytes > store->budget_bytes ||
+        all > store->budget_bytes - store->page_bytes)
+        return false;
+    struct kv_page *page = slab_take(store->page_bytes, &slab);
+    if (page == NULL)
+        return false;
+    for (size_t at = 0; at < store->page_bytes; at += SMALL_PAGE_BYTES)
+        ((volatile uint8_t *)page)[at] = 0;
+    page->slab = slab;
+    page->n_refs = 0;
+    page->next_free = store->free;
+    store->free = page;
+    store->n_free++;
+    return true;
+}
+
 static struct kv_page *page_take(struct kv_store *store)
 {
     if (store->page_bytes > store->budget_bytes || store->used_bytes > store->budget_bytes - store->page_bytes)
@@ -98,6 +119,7 @@ static struct kv_page *page_take(struct kv_store *store)
     struct kv_page *page = store->free;
     if (page != NULL) {
         store->free = page->next_free;
+        store->n_free--;
     } else {
         struct slab *slab;
         if ((page = slab_take(store->page_bytes, &slab)) == NULL)
@@ -116,6 +138,7 @@ static void page_drop(struct kv_store *store, struct kv_page *page)
         return;
     page->next_free = store->free;
     store->free = page;
+    store->n_free++;
     store->used_bytes -= store->page_bytes;
 }
 

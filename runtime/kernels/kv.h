@@ -28,6 +28,9 @@ int kv_store_new(struct kv_store **out, const struct kv_shape *shape, size_t bud
 void kv_store_free(struct kv_store *store);
 size_t kv_store_used_bytes(const struct kv_store *store);
 size_t kv_store_page_bytes(const struct kv_store *store);
+/* Makes one page more ready that nobody uses yet: the kernel clears memory when it is first written, which a prompt then need not wait for. False: 512
+ * positions (64 MiB at most) are ready, or the budget has no more. */
+bool kv_store_make_ready(struct kv_store *store);
 
 int kv_new(struct kv **out, struct kv_store *store) WEIR_CHECKED;
 void kv_free(struct kv *kv);

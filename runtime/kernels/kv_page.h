@@ -26,7 +26,8 @@ struct kv_store {
     size_t value_bytes;
     size_t layer_bytes;
     size_t page_bytes;  /* All of it, header too. */
-    struct kv_page *free;
+    struct kv_page *free; /* Given back, or made ready: */
+    int n_free;
 };
 
 struct kv {

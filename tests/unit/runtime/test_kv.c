@@ -52,6 +52,42 @@ Test(kv, a_fork_shares_whole_pages_and_is_not_seen_by_its_source)
     kv_store_free(store);
 }
 
+Test(kv, pages_made_ready_are_used_first_and_keep_the_budget)
+{
+    struct kv_store *store;
+    struct kv *a, *b;
+    cr_assert(kv_store_new(&store, &shape, 64 << 20, NULL) == 0);
+    int n = 0;
+    while (kv_store_make_ready(store))
+        n++;
+    cr_assert_eq(n, 512 / KV_PAGE);
+    cr_assert_eq(kv_store_used_bytes(store), 0, "nobody has them");
+    cr_assert(kv_new(&a, store) == 0);
+    cr_assert(kv_reserve(a, 2 * KV_PAGE + 1) == 0);
+    write_all(a, 0, 2 * KV_PAGE + 1, 3);
+    cr_assert_float_eq(mean_of(a, 2 * KV_PAGE), 3 + KV_PAGE, 1e-3f);
+    for (n = 0; kv_store_make_ready(store);)
+        n++;
+    cr_assert_eq(n, 3, "as many as were taken");
+    kv_free(a);
+    cr_assert_not(kv_store_make_ready(store), "pages given back are ready");
+    size_t page = kv_store_page_bytes(store);
+    kv_store_free(store);
+
+    cr_assert(kv_store_new(&store, &shape, 5 * page, NULL) == 0);
+    cr_assert(kv_new(&a, store) == 0 && kv_new(&b, store) == 0);
+    cr_assert(kv_reserve(a, 2 * KV_PAGE) == 0);
+    for (n = 0; kv_store_make_ready(store);)
+        n++;
+    cr_assert_eq(n, 3, "two of five are in use");
+    cr_assert(kv_reserve(b, 3 * KV_PAGE) == 0);
+    cr_assert_eq(kv_reserve(a, 3 * KV_PAGE), WEIR_E_FULL);
+    cr_assert_not(kv_store_make_ready(store));
+    kv_free(a);
+    kv_free(b);
+    kv_store_free(store);
+}
+
 Test(kv, trimming_into_a_shared_page_copies_it_before_the_next_write)
 {
     struct kv_store *store;
