@@ -70,7 +70,7 @@ Test(kv, pages_made_ready_are_used_first_and_keep_the_budget)
         n++;
     cr_assert_eq(n, 3, "as many as were taken");
     kv_free(a);
-    cr_assert_not(kv_store_make_ready(store), "pages given back are ready");
+    cr_assert(!kv_store_make_ready(store), "pages given back are ready");
     size_t page = kv_store_page_bytes(store);
     kv_store_free(store);
 
@@ -82,7 +82,7 @@ Test(kv, pages_made_ready_are_used_first_and_keep_the_budget)
     cr_assert_eq(n, 3, "two of five are in use");
     cr_assert(kv_reserve(b, 3 * KV_PAGE) == 0);
     cr_assert_eq(kv_reserve(a, 3 * KV_PAGE), WEIR_E_FULL);
-    cr_assert_not(kv_store_make_ready(store));
+    cr_assert(!kv_store_make_ready(store));
     kv_free(a);
     kv_free(b);
     kv_store_free(store);
