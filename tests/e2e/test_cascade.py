@@ -141,6 +141,7 @@ def test_no_byte_leaves_before_the_judgement_is_durable(folder, far, head):
         lock.execute("ROLLBACK")
         lock.close()
         assert_books_balance(weir)
+        wait_for(lambda: metric(weir, "weir_ledger_ok") == 1, "the gateway to hear that its rows are written")
         again = ask(weir, body=chat(WEAK))
         assert content(again) == TEXT
 
