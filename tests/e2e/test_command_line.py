@@ -132,8 +132,8 @@ def test_an_answer_that_got_lost_is_a_failure(tmp_path, argv):
     (["prune", "--model", "m", "--out", "o", "--text", "t", "--layers", "-1"], b"--layers: 0 to 10000"),
     (["factorise", "--model", "m", "--out", "o", "--text", "t", "--rank", "-1"], b"--rank: 1 to "),
 ])
-def test_a_value_that_an_option_cannot_have_is_wrong_usage(argv, said):
-    called = run(*argv, stdin=subprocess.DEVNULL)
+def test_a_value_that_an_option_cannot_have_is_wrong_usage(tmp_path, argv, said):
+    called = run(*argv, stdin=subprocess.DEVNULL, cwd=tmp_path)
     assert called.returncode == 2 and said in called.stderr, called
 
 

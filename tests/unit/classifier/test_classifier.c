@@ -1,6 +1,8 @@
 /* The classifier without an encoder: training, head files, scoring, and the shipped head. */
 #include "weir_classifier.h"
 
+#include "head_folder.h"
+
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdio.h>
@@ -27,24 +29,10 @@ static void write_lines(const char *path)
     write_lines_from(path, 0, 160);
 }
 
-static char folder[] = "/tmp/weir_classifier_XXXXXX";
-static char data[64], head_path[64], again_path[64];
-
-static void make_folder(void)
+static void make_lines(void)
 {
-    cr_assert_not_null(mkdtemp(folder));
-    snprintf(data, sizeof data, "%s/lines.jsonl", folder);
-    snprintf(head_path, sizeof head_path, "%s/a.head", folder);
-    snprintf(again_path, sizeof again_path, "%s/b.head", folder);
+    make_folder();
     write_lines(data);
-}
-
-static void remove_folder(void)
-{
-    unlink(data);
-    unlink(head_path);
-    unlink(again_path);
-    rmdir(folder);
 }
 
 static void train(const char *path)
@@ -53,7 +41,7 @@ static void train(const char *path)
     cr_assert_eq(head_train(data, path, NULL, &(struct train_options){.seed = 7, .quiet = true}, &err), 0, "%s: %s", err.where, err.text);
 }
 
-Test(classifier, what_was_learned_orders_new_queries, .init = make_folder, .fini = remove_folder)
+Test(classifier, what_was_learned_orders_new_queries, .init = make_lines, .fini = remove_folder)
 {
     struct error err = {0};
     struct head *head;
@@ -82,7 +70,7 @@ static void read_all(const char *path, struct buffer *out)
     cr_assert_eq(file_read(path, out, &err), 0, "%s: %s", err.where, err.text);
 }
 
-Test(classifier, the_same_lines_and_seed_give_the_same_bytes, .init = make_folder, .fini = remove_folder)
+Test(classifier, the_same_lines_and_seed_give_the_same_bytes, .init = make_lines, .fini = remove_folder)
 {
     struct buffer a, b;
     train(head_path);
@@ -95,7 +83,7 @@ Test(classifier, the_same_lines_and_seed_give_the_same_bytes, .init = make_folde
     buffer_release(&b);
 }
 
-Test(classifier, a_head_cut_anywhere_or_changed_in_its_header_is_refused_with_a_reason, .init = make_folder, .fini = remove_folder)
+Test(classifier, a_head_cut_anywhere_or_changed_in_its_header_is_refused_with_a_reason, .init = make_lines, .fini = remove_folder)
 {
     struct buffer whole;
     struct error err = {0};
@@ -118,7 +106,7 @@ Test(classifier, a_head_cut_anywhere_or_changed_in_its_header_is_refused_with_a_
     buffer_release(&whole);
 }
 
-Test(classifier, a_bad_line_is_named_by_its_number, .init = make_folder, .fini = remove_folder)
+Test(classifier, a_bad_line_is_named_by_its_number, .init = make_lines, .fini = remove_folder)
 {
     const char *bad[] = {"{\"text\":\"x\",\"label\":2}", "{\"label\":1}", "{\"text\":5,\"label\":1}", "nonsense", "{\"text\":\"x\",\"scores\":{\"local\":1.5}}"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -136,7 +124,7 @@ static int calibrate(const char *lines, json_t **report, struct error *err)
     return head_calibrate(head_path, lines, again_path, NULL, &(struct calibrate_options){.quiet = true}, report, err);
 }
 
-Test(classifier, calibration_on_fresh_lines_makes_promises_that_the_file_keeps, .init = make_folder, .fini = remove_folder)
+Test(classifier, calibration_on_fresh_lines_makes_promises_that_the_file_keeps, .init = make_lines, .fini = remove_folder)
 {
     struct error err = {0};
     struct head *head;
@@ -173,7 +161,7 @@ Test(classifier, calibration_on_fresh_lines_makes_promises_that_the_file_keeps, 
     head_close(head);
 }
 
-Test(classifier, a_promise_says_what_it_stands_on, .init = make_folder, .fini = remove_folder)
+Test(classifier, a_promise_says_what_it_stands_on, .init = make_lines, .fini = remove_folder)
 {
     struct error err = {0};
     struct head *head;
@@ -208,7 +196,7 @@ Test(classifier, a_promise_says_what_it_stands_on, .init = make_folder, .fini = 
     }
 }
 
-Test(classifier, a_head_of_an_older_version_says_that_it_is_to_be_trained_again, .init = make_folder, .fini = remove_folder)
+Test(classifier, a_head_of_an_older_version_says_that_it_is_to_be_trained_again, .init = make_lines, .fini = remove_folder)
 {
     struct buffer whole;
     struct error err = {0};
@@ -222,7 +210,7 @@ Test(classifier, a_head_of_an_older_version_says_that_it_is_to_be_trained_again,
     buffer_release(&whole);
 }
 
-Test(classifier, evaluation_can_be_drawn_as_well_formed_svg, .init = make_folder, .fini = remove_folder)
+Test(classifier, evaluation_can_be_drawn_as_well_formed_svg, .init = make_lines, .fini = remove_folder)
 {
     struct error err = {0};
     struct head *head;
@@ -246,7 +234,7 @@ Test(classifier, evaluation_can_be_drawn_as_well_formed_svg, .init = make_folder
     head_close(head);
 }
 
-Test(classifier, a_picture_named_png_has_two_pixels_for_each_unit_of_the_drawing, .init = make_folder, .fini = remove_folder)
+Test(classifier, a_picture_named_png_has_two_pixels_for_each_unit_of_the_drawing, .init = make_lines, .fini = remove_folder)
 {
     struct error err = {0};
     struct buffer drawing, pixels;
@@ -271,7 +259,7 @@ Test(classifier, a_picture_named_png_has_two_pixels_for_each_unit_of_the_drawing
     json_decref(metrics);
 }
 
-Test(classifier, a_png_that_cannot_be_drawn_here_is_refused_with_what_is_missing_and_writes_nothing, .init = make_folder, .fini = remove_folder)
+Test(classifier, a_png_that_cannot_be_drawn_here_is_refused_with_what_is_missing_and_writes_nothing, .init = make_lines, .fini = remove_folder)
 {
     struct error err = {0};
     char path[sizeof again_path + 4];

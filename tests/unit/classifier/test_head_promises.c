@@ -2,28 +2,11 @@
 #include "head.h"
 #include "recalibrate.h"
 
+#include "head_folder.h"
+
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <unistd.h>
-
-static char folder[] = "/tmp/weir_head_promises_XXXXXX";
-static char data[64], head_path[64], again_path[64];
-
-static void make_folder(void)
-{
-    cr_assert_not_null(mkdtemp(folder));
-    snprintf(data, sizeof data, "%s/lines.jsonl", folder);
-    snprintf(head_path, sizeof head_path, "%s/a.head", folder);
-    snprintf(again_path, sizeof again_path, "%s/b.head", folder);
-}
-
-static void remove_folder(void)
-{
-    unlink(data);
-    unlink(head_path);
-    unlink(again_path);
-    rmdir(folder);
-}
 
 /* A local answer is worse in about `n_worse` of ten lines, which nothing tells, and else as good, or better where `better` says so. */
 static void write_lines(const char *mode, int first, int n, int n_worse, bool better)

@@ -2,30 +2,14 @@
 #include "apply.h"
 #include "recalibrate.h"
 
+#include "head_folder.h"
+
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdio.h>
 #include <unistd.h>
 
-static char folder[] = "/tmp/weir_reblend_XXXXXX";
-static char data[64], head_path[64], again_path[64];
 static uint32_t state;
-
-static void make_folder(void)
-{
-    cr_assert_not_null(mkdtemp(folder));
-    snprintf(data, sizeof data, "%s/lines.jsonl", folder);
-    snprintf(head_path, sizeof head_path, "%s/a.head", folder);
-    snprintf(again_path, sizeof again_path, "%s/b.head", folder);
-}
-
-static void remove_folder(void)
-{
-    unlink(data);
-    unlink(head_path);
-    unlink(again_path);
-    rmdir(folder);
-}
 
 static double draw(void)
 {
